@@ -1,0 +1,81 @@
+"""Datasets: published tables with a declared schema, grain and key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import polars as pl
+
+from .errors import ValidationError
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's name, polars type and meaning."""
+
+    name: str
+    dtype: pl.DataType
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """What a dataset promises its readers: columns in order, and the key that rows are unique by."""
+
+    name: str
+    description: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    domain: str
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        return {column.name: column.dtype for column in self.columns}
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetQuery:
+    """Which rows of a dataset to read, and as they were known when.
+
+    ``periods`` are inclusive bounds on the business time. ``equals`` compares columns of the
+    dataset with text values.
+    """
+
+    first_period: date | None = None
+    last_period: date | None = None
+    segment: str | None = None
+    symbol: str | None = None
+    equals: Mapping[str, str] = field(default_factory=dict)
+    as_of: datetime | None = None
+    limit: int | None = None
+
+
+def typed_filter(spec: DatasetSpec, column: str, text: str) -> pl.Expr:
+    """The condition ``column = text``, the text read as the column's type.
+
+    Raises a ValidationError for a column that the dataset does not have, or a text that is no
+    value of its type.
+    """
+    if column not in spec.schema:
+        raise ValidationError(
+            f"dataset {spec.name} has no column {column!r}",
+            hint=f"its columns are {', '.join(spec.column_names)}",
+        )
+    dtype = spec.schema[column]
+    try:
+        if dtype == pl.Boolean:
+            value = pl.Series([{"true": True, "false": False}[text.lower()]])
+        else:
+            value = pl.Series([text]).cast(dtype, strict=True)
+    except (pl.exceptions.PolarsError, KeyError) as error:
+        raise ValidationError(
+            f"{text!r} is no value of column {column} of {spec.name}, whose type is {dtype}",
+            cause=error,
+        ) from error
+    return pl.col(column) == pl.lit(value[0], dtype=dtype)
