@@ -1,0 +1,1 @@
+"""FINRA OTC transparency: the weekly files from capture to measures, and reading them back."""

@@ -1,0 +1,126 @@
+"""What a pipeline's function gets to work with while it runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from ..domain.errors import ErrorContext
+from ..domain.result import Result
+from ..domain.runs import Run
+from ..ports.progress import Progress
+from ..ports.sources import Source, Sources
+from ..ports.storage import Store, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """A finished run and the envelope that its pipeline returned."""
+
+    run: Run
+    result: Result[Any]
+
+
+class RunContext:
+    """One run's access to the world.
+
+    All that is written through :meth:`unit_of_work` commits together with the run's outcome, or
+    not at all. ``force`` asks for the work to be done although it was done before.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        force: bool,
+        store: Store,
+        sources: Sources,
+        progress: Progress,
+        execute: Callable[..., RunOutcome],
+    ) -> None:
+        self.run = run
+        self.force = force
+        self.progress = progress
+        self.log = logging.LoggerAdapter(
+            logging.getLogger("market_spine.run"), {"run": run.id, "pipeline": run.pipeline}
+        )
+        self._store = store
+        self._sources = sources
+        self._execute = execute
+        self._stack = ExitStack()
+        self._unit: UnitOfWork | None = None
+        self._warnings: list[str] = []
+        self._keep_on_failure = False
+
+    @property
+    def run_id(self) -> str:
+        return self.run.id
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(self._warnings)
+
+    @property
+    def where(self) -> ErrorContext:
+        """The context that errors of this run carry."""
+        return ErrorContext(run=self.run.id, pipeline=self.run.pipeline, step=self.run.step)
+
+    def source(self, type: str, **options: Any) -> Source:
+        """A source of a registered type; opening it reads nothing yet."""
+        return self._sources.open(type, **options)
+
+    def unit_of_work(self) -> UnitOfWork:
+        """The run's one write transaction, begun at the first call.
+
+        Call it late: others wait with their writing from then on. The dispatcher commits it
+        together with the run's outcome.
+        """
+        if self._unit is None:
+            self._unit = self._stack.enter_context(self._store.write())
+        return self._unit
+
+    def read(self) -> AbstractContextManager[UnitOfWork]:
+        """A read-only snapshot, apart from the run's own transaction."""
+        return self._store.read()
+
+    def warn(self, message: str) -> None:
+        """Add a warning to the run's result."""
+        self._warnings.append(message)
+        self.log.warning("%s", message)
+
+    def keep_writes_on_failure(self) -> None:
+        """Commit what was written also when the pipeline returns a failure.
+
+        For evidence: the rejects and checks that say why a load was refused.
+        """
+        self._keep_on_failure = True
+
+    def execute(
+        self, name: str, parameters: Mapping[str, Any], *, step: str | None = None
+    ) -> RunOutcome:
+        """Run another pipeline now, as a part of this run, in a transaction of its own.
+
+        Not while this run's own transaction is open: the two would wait for each other.
+        """
+        if self._unit is not None:
+            raise RuntimeError("execute() must come before unit_of_work()")
+        return self._execute(name, parameters, force=self.force, parent=self.run.id, step=step)
+
+    # For the dispatcher
+
+    def finish(self, run: Run, *, succeeded: bool) -> bool:
+        """Commit the outcome with the run's writes; False when the writes must not stay."""
+        if not succeeded and not self._keep_on_failure:
+            return False
+        unit = self.unit_of_work()
+        unit.runs.finish(run)
+        unit.commit()
+        return True
+
+    def close(self) -> None:
+        """End the transaction; what is not committed is rolled back."""
+        self._unit = None
+        self._stack.close()

@@ -1,0 +1,54 @@
+"""Reading run history: one run, a list of runs, and what a run read and wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..domain.captures import LineageEdge
+from ..domain.errors import ValidationError
+from ..domain.runs import Run, RunFilter
+from ..ports.storage import Store
+
+
+class ReadRuns:
+    """Answers questions about runs. Reads only: never waits for a run that is being written."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, run_id: str) -> Run:
+        """The run of that id; raises what :func:`run_not_found` makes when there is none."""
+        with self._store.read() as work:
+            run = work.runs.get(run_id)
+        if run is None:
+            raise run_not_found(run_id)
+        return run
+
+    def lineage(self, run_id: str) -> Sequence[LineageEdge]:
+        """The captures that a run read and wrote; raises as :meth:`get` does."""
+        with self._store.read() as work:
+            if work.runs.get(run_id) is None:
+                raise run_not_found(run_id)
+            return work.manifest.lineage(run_id)
+
+    def list(self, wanted: RunFilter) -> Sequence[Run]:
+        """The runs that pass the filter, newest first, at most ``wanted.limit`` of them.
+
+        Raises a ValidationError for a limit below 1: a store could take it for no limit.
+        """
+        if wanted.limit < 1:
+            raise ValidationError(
+                f"limit is {wanted.limit}, but at least 1 run has to be asked for",
+                hint="give a limit of 1 or more",
+            )
+        with self._store.read() as work:
+            return work.runs.list(wanted)
+
+
+def run_not_found(run_id: str) -> ValidationError:
+    """The error for a run that does not exist; its metadata names the ``resource``."""
+    return ValidationError(
+        f"there is no run {run_id}",
+        hint="list the runs to see which there are",
+        metadata={"resource": f"runs/{run_id}"},
+    )
