@@ -1,0 +1,103 @@
+"""Market Spine: market-data pipelines, from source to published dataset.
+
+What a pipeline of your own needs stands here::
+
+    from typing import Annotated
+    from market_spine import Param, Result, RunContext, pipeline
+
+    @pipeline("prices.daily.count")
+    def count(context: RunContext, file: Annotated[str, Param("CSV of prices")]) -> Result:
+        '''Count the rows of a file.'''
+        found = context.source("file", path=file).fetch()
+        return Result.success(metrics={"rows_read": found.rows})
+
+Name its module in ``SPINE_MODULES`` (or in the entry-point group ``market_spine.modules`` of your
+package), and ``spine pipelines list`` shows it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .application.context import RunContext, RunOutcome
+    from .domain.errors import (
+        Category,
+        ConfigurationError,
+        ErrorContext,
+        LoadError,
+        SourceError,
+        SpineError,
+        TransformError,
+        ValidationError,
+    )
+    from .domain.parameters import Param
+    from .domain.pipelines import Pipeline, pipeline
+    from .domain.result import Result
+    from .domain.workflows import Step, Workflow, workflow
+    from .ports.sources import (
+        Source,
+        SourceBatch,
+        SourceDescription,
+        SourceResult,
+        register_source,
+    )
+
+_PLACES = {
+    "application.context": ("RunContext", "RunOutcome"),
+    "domain.errors": (
+        "Category",
+        "ConfigurationError",
+        "ErrorContext",
+        "LoadError",
+        "SourceError",
+        "SpineError",
+        "TransformError",
+        "ValidationError",
+    ),
+    "domain.parameters": ("Param",),
+    "domain.pipelines": ("Pipeline", "pipeline"),
+    "domain.result": ("Result",),
+    "domain.workflows": ("Step", "Workflow", "workflow"),
+    "ports.sources": (
+        "Source",
+        "SourceBatch",
+        "SourceDescription",
+        "SourceResult",
+        "register_source",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "Category",
+    "ConfigurationError",
+    "ErrorContext",
+    "LoadError",
+    "Param",
+    "Pipeline",
+    "Result",
+    "RunContext",
+    "RunOutcome",
+    "Source",
+    "SourceBatch",
+    "SourceDescription",
+    "SourceError",
+    "SourceResult",
+    "SpineError",
+    "Step",
+    "TransformError",
+    "ValidationError",
+    "Workflow",
+    "pipeline",
+    "register_source",
+    "workflow",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used: ``spine --help`` must not wait for polars."""
+    if name in _MODULE_OF:
+        return getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

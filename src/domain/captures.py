@@ -139,7 +139,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class RejectFilter:
-    """Which rejects to list, in the order of capture and line."""
+    """Which rejects to list, newest capture first, by line. ``as_of`` hides later captures."""
 
     domain: str | None = None
     period: date | None = None
@@ -147,6 +147,7 @@ class RejectFilter:
     run: str | None = None
     capture: str | None = None
     reason: str | None = None
+    as_of: datetime | None = None
     limit: int | None = 100
 
 

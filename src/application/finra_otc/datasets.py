@@ -174,10 +174,10 @@ def _rolling(reader: Reader, query: DatasetQuery) -> Iterator[pl.DataFrame]:
 
 
 def _rolling_of(reader: Reader, capture: Capture, query: DatasetQuery) -> pl.DataFrame:
-    """An empty frame when the tier misses a whole week of the six."""
-    week = capture.partition.period
-    window = reader.window(capture, query)
-    weeks = {item.partition.period for item in window}
+    """An empty frame when the tier misses a whole week of the six.
+
+    Reads whole weeks also for one symbol: a week in which it is absent is not a missing week.
+    """
     frames = [
         rows.select(
             pl.lit(item.partition.period).alias("week_start"),
@@ -185,12 +185,12 @@ def _rolling_of(reader: Reader, capture: Capture, query: DatasetQuery) -> pl.Dat
             "total_shares",
             "total_trades",
         )
-        for item in window
-        if (rows := reader.table(TABLE_SYMBOL_MEASURES, item, query.symbol)) is not None
+        for item in reader.window(capture, query)
+        if (rows := reader.table(TABLE_SYMBOL_MEASURES, item)) is not None
     ]
-    if history.missing_weeks(week, weeks) or not frames:
-        return history.no_rolling()
-    return history.rolling_6w(pl.concat(frames), week)
+    if not frames:
+        return pl.DataFrame(schema=history.ROLLING_SCHEMA)
+    return history.rolling_6w(pl.concat(frames), capture.partition.period)
 
 
 def _venue_share_change(reader: Reader, query: DatasetQuery) -> Iterator[pl.DataFrame]:

@@ -104,14 +104,13 @@ class Stages:
         results = checks.normalize_checks(
             rows_read=normalized.rows_read,
             accepted=accepted,
-            rejected=rejects.height,
-            first_publication=first_publication(
+            rows_rejected=rejects.height,
+            first_published=first_publication(
                 capture.partition.period,
                 Tier(capture.partition.segment),
                 self.services.next_session,
             ),
-            source_updated_on=capture.source_updated_on,
-            superseded_updated_on=self._superseded_date(capture),
+            superseded_source_date=self._superseded_date(capture),
         )
         self._checked(capture, results)
         self._reached(capture, Stage.NORMALIZED, accepted.height, grade(results))

@@ -1,0 +1,1 @@
+"""The command line: an inbound adapter over the same use cases as every other."""

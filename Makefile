@@ -1,0 +1,49 @@
+# Two commands for a newcomer: `make run` shows it working, `make test` proves it.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PROTOS := $(wildcard proto/market_spine/v1/*.proto)
+SAMPLE := sample
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help run test check unit bench clean setup
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Market Spine needs Python 3.11 or newer; name one with make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(BIN)/python pyproject.toml setup.py $(PROTOS)
+	@echo "Setting up $(VENV) (about a minute the first time) ..."
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.dev ## Install everything a developer needs into .venv
+
+run: $(VENV)/.runtime ## Set up, load a sample of three weeks and three tiers, show the results
+	@BIN=$(BIN) SAMPLE=$(SAMPLE) sh examples/tour.sh
+
+test: check unit ## Everything that has to hold: lint, types, layers, protos, tests
+
+check: $(VENV)/.dev ## Lint, format, types, layers and protos
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+
+unit: $(VENV)/.dev ## All tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+bench: $(VENV)/.dev ## Time the weekly refresh against sqlite3 .import, as ratios
+	$(BIN)/python benchmarks/refresh_week.py
+
+clean: ## Remove what was built, not the data
+	rm -rf $(VENV) build dist *.egg-info src/v1 .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,67 @@
+"""The ``spine`` command: one sub-command per question. Heavy imports wait until one is asked."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from . import data, database, evidence, pipelines, run, runs, serve
+from .services import ServicesFactory
+
+_HELP = """Market-data pipelines: capture, validate, measure and publish.
+
+Start with:
+
+  spine pipelines list                       what can be run
+
+  spine run NAME -p key=value                run it
+
+  spine data show DATASET --week 2025-11-10  look at what came out
+
+State lives in the folder SPINE_HOME (default .spine); SPINE_DATABASE_URL names another store.
+Exit codes: 0 done, 1 the run failed, 2 wrong usage.
+"""
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"market-spine {version('market-spine')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+]
+
+
+def build(services: ServicesFactory) -> typer.Typer:
+    """The command tree over the given services."""
+    app = typer.Typer(
+        name="spine",
+        help=_HELP,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def root(
+        context: typer.Context,
+        _version: Version = False,
+    ) -> None:
+        context.obj = services
+
+    app.command("run")(run.run)
+    app.add_typer(pipelines.app, name="pipelines")
+    app.add_typer(runs.app, name="runs")
+    for name, group in evidence.groups().items():
+        app.add_typer(group, name=name)
+    app.add_typer(data.app, name="data")
+    app.add_typer(database.app, name="db")
+    app.command("doctor")(database.doctor)
+    app.command("serve")(serve.serve)
+    return app

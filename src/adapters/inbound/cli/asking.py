@@ -1,0 +1,83 @@
+"""Options that several commands share, and how their text is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from ....domain.errors import ValidationError
+from ....domain.parameters import parse_timestamp
+from .progress import TerminalProgress
+
+if TYPE_CHECKING:
+    from .services import CliServices
+
+T = TypeVar("T")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many rows.")]
+Week = Annotated[
+    str | None, typer.Option("--week", help="Monday of the week, YYYY-MM-DD.", metavar="DATE")
+]
+Tier = Annotated[
+    str | None, typer.Option("--tier", help="Tier: T1, T2 or OTC.", metavar="CODE")
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        help="Answer from what was known then: ISO time (UTC), or a date for its end.",
+        metavar="TIMESTAMP",
+    ),
+]
+
+
+def services(context: typer.Context) -> CliServices:
+    """The services of this invocation, with progress shown on the terminal."""
+    built: CliServices = context.obj(TerminalProgress())
+    return built
+
+
+def moment(text: str | None) -> datetime | None:
+    return _read(text, parse_timestamp, "--as-of", "an ISO timestamp such as 2025-12-16T09:30:00Z")
+
+
+def monday(text: str | None) -> date | None:
+    from ....domain.finra_otc.weeks import check_week
+
+    day = _read(text, date.fromisoformat, "--week", "a date (YYYY-MM-DD)")
+    return None if day is None else check_week(day)
+
+
+def tier(text: str | None) -> str | None:
+    if text is None:
+        return None
+    from ....domain.finra_otc.weeks import Tier as Code
+
+    return Code.parse(text).value
+
+
+def pairs(texts: Sequence[str], option: str) -> dict[str, Any]:
+    """``key=value`` options as a mapping; the last of a repeated key holds."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, mark, value = text.partition("=")
+        if not mark or not name.strip():
+            raise ValidationError(
+                f"{option} {text!r} is not of the form key=value",
+                hint=f"write it as {option} key=value",
+            )
+        found[name.strip()] = value
+    return found
+
+
+def _read(text: str | None, read: Callable[[str], T], option: str, expected: str) -> T | None:
+    if text is None:
+        return None
+    try:
+        return read(text)
+    except ValueError as error:
+        raise ValidationError(f"{option} {text!r} is not {expected}", cause=error) from error

@@ -1,0 +1,104 @@
+"""``spine pipelines``: what can be run, and with which parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import asking, output
+
+if TYPE_CHECKING:
+    from ....domain.parameters import ParameterSpec
+    from ....domain.pipelines import Pipeline
+    from ....domain.workflows import Workflow
+
+app = typer.Typer(help="What can be run.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+def list_all(context: typer.Context, json: asking.Json = False) -> None:
+    """List pipelines and workflows, those of SPINE_MODULES and installed packages included."""
+    with output.errors_shown():
+        found = asking.services(context)
+        listed = [
+            *(("pipeline", item) for item in found.pipelines()),
+            *(("workflow", item) for item in found.workflows()),
+        ]
+        rows = [
+            {
+                "name": item.name,
+                "kind": kind,
+                "origin": item.origin,
+                "description": item.description,
+            }
+            for kind, item in listed
+        ]
+        if json:
+            output.print_json(rows)
+        else:
+            output.table("", ["name", "kind", "origin", "description"], (r.values() for r in rows))
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Pipeline or workflow.")],
+    json: asking.Json = False,
+) -> None:
+    """Show the parameters of a pipeline, or the steps of a workflow."""
+    with output.errors_shown():
+        found = asking.services(context)
+        graph = found.workflows().find(name)
+        if graph is not None:
+            _show_workflow(graph, json)
+        else:
+            _show_pipeline(found.pipelines().get(name), json)
+
+
+def _show_pipeline(item: Pipeline, json: bool) -> None:
+    rows = [_parameter(spec) for spec in item.parameters]
+    if json:
+        output.print_json(
+            {"name": item.name, "description": item.description, "parameters": rows}
+        )
+        return
+    output.say(f"{item.name}: {item.description}")
+    columns = ["parameter", "expected", "required", "default", "description", "example"]
+    output.table("", columns, (row.values() for row in rows))
+
+
+def _parameter(spec: ParameterSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "expected": spec.expected,
+        "required": spec.required,
+        "default": None if spec.required or spec.default is None else str(spec.default),
+        "description": spec.doc.description,
+        "example": spec.doc.example,
+    }
+
+
+def _show_workflow(graph: Workflow, json: bool) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "step": step.name,
+            "runs": step.pipeline or "a function",
+            "after": ", ".join(step.after) or None,
+            "parameters": ", ".join(f"{name}={value}" for name, value in step.parameters.items()),
+        }
+        for step in graph.steps
+    ]
+    if json:
+        output.print_json(
+            {
+                "name": graph.name,
+                "description": graph.description,
+                "parameters": list(graph.inputs),
+                "steps": rows,
+            }
+        )
+        return
+    output.say(f"{graph.name}: {graph.description}")
+    output.say(f"parameters: {', '.join(graph.inputs) or 'none'}")
+    output.table("", ["step", "runs", "after", "parameters"], (row.values() for row in rows))

@@ -1,0 +1,45 @@
+"""What the command line needs: use cases, built when a command asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ....application.diagnose import Diagnose
+    from ....application.read_datasets import ReadDatasets
+    from ....application.read_evidence import ReadEvidence
+    from ....application.read_runs import ReadRuns
+    from ....application.run_pipeline import RunPipeline
+    from ....domain.pipelines import Pipeline
+    from ....domain.registry import Registry
+    from ....domain.workflows import Workflow
+    from ....ports.progress import Progress
+    from ....ports.storage import StoreAdmin
+
+
+class CliServices(Protocol):
+    """Each call gives a ready use case; nothing is opened before."""
+
+    def run_pipeline(self) -> RunPipeline: ...
+
+    def read_runs(self) -> ReadRuns: ...
+
+    def read_evidence(self) -> ReadEvidence: ...
+
+    def read_datasets(self) -> ReadDatasets: ...
+
+    def pipelines(self) -> Registry[Pipeline]: ...
+
+    def workflows(self) -> Registry[Workflow]: ...
+
+    def admin(self) -> StoreAdmin: ...
+
+    def diagnose(self) -> Diagnose: ...
+
+    def serve(self, listen: str) -> None:
+        """Serve gRPC on ``listen`` until a signal ends it."""
+        ...
+
+
+ServicesFactory = Callable[["Progress"], CliServices]

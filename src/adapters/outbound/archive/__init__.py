@@ -1,0 +1,5 @@
+"""Where the raw captures are kept."""
+
+from .folder import FolderArchive
+
+__all__ = ["FolderArchive"]

@@ -1,0 +1,121 @@
+"""Delimited text, chunk by chunk: the fast path where it is proven safe, else the slow one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from ....domain.errors import ValidationError
+from ....ports.sources import LINE, empty_malformed
+from .encoding import TextStream
+from .layout import Layout, read_layout
+from .quoting import quoted_records
+from .reading import line_chunks
+from .records import Piece, plain_records, take_apart, trailing_blank
+from .regular import parse_regular
+
+_BLANK_ROWS = 100_000
+
+
+class DelimitedText:
+    """One delimited text. The header is read when it is opened, the records by :meth:`pieces`.
+
+    Raises a ValidationError for an empty text and a header that is not one.
+    """
+
+    def __init__(
+        self, text: TextStream, *, delimiter: str, quote: str, chunk_bytes: int, longest: int
+    ) -> None:
+        self._text = text
+        self._longest = longest
+        self._chunks = line_chunks(text, text.name, chunk_bytes, longest)
+        first = next(self._chunks, None)
+        if first is None:
+            raise ValidationError(
+                f"{text.name} is empty", hint="a file without records still has its header line"
+            )
+        cut = first.find(b"\n") + 1 or len(first)
+        header = text.decode(first[:cut]).removesuffix("\n").removesuffix("\r")
+        self._first = first[cut:]
+        self.layout: Layout = read_layout(header, text.name, delimiter=delimiter, quote=quote)
+
+    def pieces(self) -> Iterator[Piece]:
+        """The records, each of them once, in the order of their lines; the header is line 1."""
+        parser = _Parser(self.layout, self._text, self._longest)
+        if self._first:
+            yield from parser.feed(self._first)
+        for chunk in self._chunks:
+            yield from parser.feed(chunk)
+        yield from parser.finish()
+
+
+class _Parser:
+    """Takes chunks apart, carrying over an open quoted record and blank lines, maybe the last."""
+
+    def __init__(self, layout: Layout, text: TextStream, longest: int) -> None:
+        self._layout = layout
+        self._text = text
+        self._longest = longest
+        self._line = 2
+        self._open = ""
+        self._blank = 0
+
+    def feed(self, chunk: bytes) -> Iterator[Piece]:
+        frame = None if self._open else parse_regular(chunk, self._layout)
+        if frame is None:
+            yield from self._slowly(self._open + self._text.decode(chunk), last=False)
+        else:
+            yield from self._regular(frame)
+
+    def finish(self) -> Iterator[Piece]:
+        if self._open:
+            yield from self._slowly(self._open, last=True)
+
+    def _regular(self, frame: pl.DataFrame) -> Iterator[Piece]:
+        height = frame.height
+        if self._layout.width == 1:
+            filled = frame.to_series().is_not_null().arg_true()
+            frame = frame.head(int(filled[-1]) + 1 if len(filled) else 0)
+        if frame.height:
+            yield from self._held_blank()
+            line = pl.int_range(self._line, self._line + frame.height, dtype=pl.Int64, eager=True)
+            yield Piece(frame.with_columns(line.alias(LINE)), empty_malformed())
+        self._line += frame.height
+        self._hold_blank(height - frame.height)
+
+    def _slowly(self, text: str, *, last: bool) -> Iterator[Piece]:
+        if self._layout.quoted:
+            records, rest = quoted_records(
+                text, self._line, self._layout, last=last, longest=self._longest
+            )
+        else:
+            records, rest = plain_records(text, self._line), ""
+        blank = 0 if rest else trailing_blank(records)
+        records = records.head(records.height - blank)
+        lines = text.count("\n") - rest.count("\n") + (not rest and not text.endswith("\n"))
+        if records.height:
+            yield from self._held_blank()
+            yield take_apart(records, self._layout)
+        elif rest:
+            yield from self._held_blank()
+        self._line += lines - blank
+        self._open = rest
+        self._hold_blank(blank)
+
+    def _hold_blank(self, count: int) -> None:
+        self._blank += count
+        self._line += count
+
+    def _held_blank(self) -> Iterator[Piece]:
+        """Blank lines held back turn out to stand before a record: they are records as well."""
+        first = self._line - self._blank
+        for start in range(first, self._line, _BLANK_ROWS):
+            stop = min(start + _BLANK_ROWS, self._line)
+            blank = pl.select(
+                pl.int_range(start, stop, dtype=pl.Int64).alias("line"),
+                raw=pl.lit(""),
+                broken=pl.lit(value=False),
+            )
+            yield take_apart(blank, self._layout)
+        self._blank = 0

@@ -1,0 +1,78 @@
+"""The schema behind the store: made, brought up to date, looked at."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import Connection
+
+from ....domain.errors import ConfigurationError
+from ....ports.storage import StoreStatus
+from .database import Database
+from .dialects import Access
+from .revisions import HEAD, require_current, require_known
+
+VERSION_TABLE = "alembic_version"
+
+
+class SqlStoreAdmin:
+    """Any number of processes may call any of this at the same time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def upgrade(self) -> StoreStatus:
+        dialect = self._database.dialect
+        engine = self._database.engine(Access.CREATE)
+        dialect.prepare(engine)
+        with engine.begin() as connection:
+            dialect.lock_schema(connection)
+            # Only now is it certain that no other process is changing the schema.
+            found = self._revision(connection)
+            if found is None and dialect.has_table(connection, None):
+                raise ConfigurationError(
+                    f"the database {dialect.location} holds tables of something else",
+                    hint="give Market Spine a database of its own",
+                )
+            if found is not None:
+                require_known(found, dialect.location)
+            if found != HEAD:
+                from .migrations.runner import migrate  # noqa: PLC0415  # loads Alembic
+
+                migrate(connection, found)
+        return self.status()
+
+    def status(self) -> StoreStatus:
+        dialect = self._database.dialect
+        started = time.perf_counter()
+        version, revision = "", None
+        if dialect.exists():
+            with self._database.engine(Access.READ).connect() as connection:
+                version = dialect.server_version(connection)
+                revision = self._revision(connection)
+        return StoreStatus(
+            backend=dialect.backend,
+            location=dialect.location,
+            server_version=version,
+            revision=revision,
+            expected_revision=HEAD,
+            latency=time.perf_counter() - started,
+        )
+
+    def ensure_ready(self) -> None:
+        dialect = self._database.dialect
+        revision = None
+        if dialect.exists():
+            with self._database.engine(Access.READ).connect() as connection:
+                revision = self._revision(connection)
+        if revision is None:
+            self.upgrade()
+        else:
+            require_current(revision, dialect.location)
+
+    def _revision(self, connection: Connection) -> str | None:
+        if not self._database.dialect.has_table(connection, VERSION_TABLE):
+            return None
+        found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}")
+        revision = found.scalar()
+        return None if revision is None else str(revision)

@@ -1,0 +1,68 @@
+"""What the statements of several stores have in common: captures by partition, id and filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, select
+
+from ....domain.captures import Partition, PartitionFilter
+from ....domain.errors import LoadError
+from .schema_core import CAPTURES
+from .transaction import SqlTransaction
+
+PARTITION_COLUMNS = (CAPTURES.c.domain_name, CAPTURES.c.period_date, CAPTURES.c.segment)
+
+NEWEST_PARTITION_FIRST = (
+    CAPTURES.c.period_date.desc(),
+    CAPTURES.c.segment,
+    CAPTURES.c.domain_name,
+    CAPTURES.c.sequence_no.desc(),
+)
+
+_IDS_A_STATEMENT = 500
+
+
+def partition_of(row: Any) -> Partition:
+    """The partition in a row that has PARTITION_COLUMNS."""
+    return Partition(row.domain_name, row.period_date, row.segment)
+
+
+def of_partition(
+    domain: str | None, period: date | None, segment: str | None
+) -> list[ColumnElement[bool]]:
+    """Conditions on the partition of a capture; what is None is left open."""
+    parts = zip(PARTITION_COLUMNS, (domain, period, segment), strict=True)
+    return [column == value for column, value in parts if value is not None]
+
+
+def of_filter(wanted: PartitionFilter, run: ColumnElement[str]) -> list[ColumnElement[bool]]:
+    """Conditions on something that belongs to a capture and was written by the run in ``run``.
+
+    ``as_of`` keeps what belongs to captures that were known then.
+    """
+    conditions = of_partition(wanted.domain, wanted.period, wanted.segment)
+    if wanted.capture is not None:
+        conditions.append(CAPTURES.c.capture_id == wanted.capture)
+    if wanted.run is not None:
+        conditions.append(run == wanted.run)
+    if wanted.as_of is not None:
+        conditions.append(CAPTURES.c.captured_at <= wanted.as_of)
+    return conditions
+
+
+def capture_keys(transaction: SqlTransaction, capture_ids: Iterable[str]) -> dict[str, int]:
+    """The numbers of captures by id; raises a LoadError for one that is not stored."""
+    wanted = sorted(set(capture_ids))
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), _IDS_A_STATEMENT):
+        part = wanted[start : start + _IDS_A_STATEMENT]
+        statement = select(CAPTURES.c.capture_id, CAPTURES.c.capture_key)
+        rows = transaction.rows(statement.where(CAPTURES.c.capture_id.in_(part)))
+        found.update((row.capture_id, row.capture_key) for row in rows)
+    missing = next((item for item in wanted if item not in found), None)
+    if missing is not None:
+        raise LoadError(f"there is no capture {missing}", hint="add the capture first")
+    return found

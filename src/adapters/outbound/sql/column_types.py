@@ -1,0 +1,67 @@
+"""Column types that mean the same on SQLite, PostgreSQL and Db2."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric, String, Text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import TypeCompiler
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from ....domain.errors import Category, LoadError
+
+QUANTITY_SCALE = 6
+
+
+class UtcTimestamp(TypeDecorator[datetime]):
+    """An aware datetime, kept as naive UTC with microseconds and given back aware, in UTC."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise LoadError(
+                f"the timestamp {value.isoformat()} has no time zone",
+                category=Category.VALIDATION,
+                hint="give an aware datetime",
+            )
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def varchar(length: int) -> TypeEngine[str]:
+    """Text of at most ``length`` bytes, compared and sorted by its bytes.
+
+    Db2 counts bytes where PostgreSQL counts characters: a code of 20 characters needs 80.
+    """
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+def code() -> TypeEngine[str]:
+    """A symbol, MPID or the like: 20 characters."""
+    return varchar(80)
+
+
+def generated_key() -> TypeEngine[int]:
+    """A number that the database gives; SQLite numbers INTEGER columns only."""
+    return BigInteger().with_variant(Integer(), "sqlite")
+
+
+def quantity() -> TypeEngine[Any]:
+    """DECIMAL(18,6), exact. SQLite has no decimals: there it is an integer count of millionths."""
+    return Numeric(18, QUANTITY_SCALE).with_variant(BigInteger(), "sqlite")
+
+
+@compiles(Text, "ibm_db_sa")
+def _text_on_db2(type_: Text, compiler: TypeCompiler, **kw: Any) -> str:
+    del type_, compiler, kw
+    return "CLOB(16M)"

@@ -1,0 +1,31 @@
+"""One database: its dialect and its engines, made when they are first needed."""
+
+from __future__ import annotations
+
+import threading
+
+from sqlalchemy import Engine
+
+from .dialects import Access, Dialect, dialect_of
+
+
+class Database:
+    """Hands out engines, safely from several threads. Nothing is opened before it is asked for."""
+
+    def __init__(self, url: str, *, busy_timeout: float) -> None:
+        self.dialect: Dialect = dialect_of(url, busy_timeout=busy_timeout)
+        self._engines: dict[Access, Engine] = {}
+        self._guard = threading.Lock()
+
+    def engine(self, access: Access) -> Engine:
+        with self._guard:
+            if access not in self._engines:
+                self._engines[access] = self.dialect.engine(access)
+            return self._engines[access]
+
+    def close(self) -> None:
+        """Close all pooled connections. The database may be used again afterwards."""
+        with self._guard:
+            for engine in self._engines.values():
+                engine.dispose()
+            self._engines.clear()

@@ -1,0 +1,127 @@
+"""What differs between databases, behind one small interface; everything else is common SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Protocol, TypeVar
+
+import polars as pl
+from sqlalchemy import URL, Connection, Engine, Select, Table, make_url
+from sqlalchemy.exc import ArgumentError
+
+from ....domain.captures import Partition
+from ....domain.errors import ConfigurationError, SpineError
+from .row_tables import Kind
+
+S = TypeVar("S", bound=Select[Any])
+
+
+class Access(Enum):
+    """What a connection is for. READ cannot write; CREATE may make a database that is not there."""
+
+    READ = "read"
+    WRITE = "write"
+    CREATE = "create"
+
+
+class Dialect(Protocol):
+    """One kind of database."""
+
+    @property
+    def backend(self) -> str:
+        """What operators call it."""
+        ...
+
+    @property
+    def location(self) -> str:
+        """Where it is, without secrets."""
+        ...
+
+    def exists(self) -> bool:
+        """False when there is certainly no database yet at the location."""
+        ...
+
+    def engine(self, access: Access) -> Engine:
+        """An engine whose errors are SpineErrors already and whose transactions begin rightly.
+
+        A READ transaction is a snapshot from its beginning on. A WRITE or CREATE transaction has
+        what it needs to write from its beginning on.
+        """
+        ...
+
+    def prepare(self, engine: Engine) -> None:
+        """Settings that a database keeps, made once before its schema, outside a transaction."""
+        ...
+
+    def has_table(self, connection: Connection, name: str | None) -> bool:
+        """Whether there is a table of that name; with None, whether there is any at all."""
+        ...
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Hold the schema until the transaction ends: one process changes it at a time."""
+        ...
+
+    def lock_partition(self, connection: Connection, partition: Partition) -> None:
+        """Hold the partition until the transaction ends."""
+        ...
+
+    def first(self, statement: S, count: int) -> S:
+        """The statement, limited to its first ``count`` rows."""
+        ...
+
+    def bulk_insert(
+        self,
+        connection: Connection,
+        table: Table,
+        constants: Mapping[str, int],
+        frame: pl.DataFrame,
+    ) -> None:
+        """Insert all rows of ``frame``, whose columns are the table's in its stored form.
+
+        ``constants`` are further columns with one value for all rows.
+        """
+        ...
+
+    def stored(self, kind: Kind, values: pl.Expr) -> pl.Expr:
+        """Values of a kind as :meth:`bulk_insert` takes them; exact."""
+        ...
+
+    def restored(self, kind: Kind, values: tuple[Any, ...]) -> pl.Series:
+        """What the driver fetched from a column, as a series of the kind's type; exact."""
+        ...
+
+    def translate(self, error: BaseException) -> SpineError:
+        """The typed error that says what the driver's error means and what to do about it."""
+        ...
+
+    def server_version(self, connection: Connection) -> str: ...
+
+
+def dialect_of(url: str, *, busy_timeout: float) -> Dialect:
+    """The dialect for a database URL.
+
+    ``busy_timeout`` is how many seconds a writer waits for another one. Raises a
+    ConfigurationError for a URL that cannot be read, or a database that is not supported.
+    """
+    parsed = _parsed(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        from .sqlite import SqliteDialect  # noqa: PLC0415  # a database loads only its own driver
+
+        return SqliteDialect(parsed, busy_timeout=busy_timeout)
+    raise ConfigurationError(
+        f"databases of type {backend!r} are not supported",
+        hint="use sqlite:///path/to/file.db",
+    )
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError) as error:
+        # The text is not repeated: it may hold a password where none was recognised.
+        raise ConfigurationError(
+            "the database URL cannot be read",
+            hint="write it as sqlite:///path/to/file.db",
+        ) from error

@@ -1,0 +1,33 @@
+"""Which schema revisions this software knows, oldest first, without loading Alembic."""
+
+from __future__ import annotations
+
+from ....domain.errors import ConfigurationError
+
+REVISIONS = ("0001",)
+HEAD = REVISIONS[-1]
+
+
+def require_current(found: str, location: str, *, known: tuple[str, ...] = REVISIONS) -> None:
+    """Raise a ConfigurationError unless ``found`` is the newest revision in ``known``."""
+    if found == known[-1]:
+        return
+    if found in known:
+        raise ConfigurationError(
+            f"the schema of {location} is at revision {found}, this software needs {known[-1]}",
+            hint="run 'spine db upgrade'",
+        )
+    raise _unknown(found, location)
+
+
+def require_known(found: str, location: str) -> None:
+    """Raise a ConfigurationError for a revision that is not one of ours, or not yet."""
+    if found not in REVISIONS:
+        raise _unknown(found, location)
+
+
+def _unknown(found: str, location: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the schema of {location} is at revision {found}, which this software does not know",
+        hint="a newer release made it: update the software",
+    )

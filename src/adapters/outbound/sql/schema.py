@@ -1,0 +1,10 @@
+"""The whole schema: importing this module fills the MetaData with the tables of every topic."""
+
+from __future__ import annotations
+
+from . import schema_core, schema_finra_otc
+from .metadata import METADATA
+
+TOPICS = (schema_core, schema_finra_otc)
+
+__all__ = ["METADATA", "TOPICS"]

@@ -1,0 +1,210 @@
+"""SQLite: an embedded file, in WAL mode, that several processes share."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.pool import NullPool, QueuePool
+
+from ....domain.captures import Partition
+from ....domain.errors import ConfigurationError, SpineError
+from .dialects import Access, S
+from .row_tables import Kind
+from .sqlite_errors import explain
+
+CHUNK_ROWS = 10_000
+_ROWS_A_STATEMENT = 100
+# Builds of SQLite exist that take no more than 999 parameters.
+_PARAMETERS_A_STATEMENT = 900
+_MILLIONTH = pl.lit("0.000001").cast(pl.Decimal(18, 6))
+
+_PRAGMAS = (
+    "foreign_keys = ON",
+    # A commit that was reported is on the disk, also when the power fails right after it.
+    "synchronous = FULL",
+    "cache_size = -65536",
+    "temp_store = MEMORY",
+    # A large load leaves a large WAL; the next writer cuts it down to this many bytes.
+    "journal_size_limit = 16777216",
+)
+
+
+class SqliteDialect:
+    """A database in the file that a URL names. Relative paths are resolved once, here."""
+
+    backend = "sqlite"
+
+    def __init__(self, url: URL, *, busy_timeout: float) -> None:
+        if not url.database or url.database == ":memory:" or url.query:
+            raise ConfigurationError(
+                "the SQLite URL must name a file, without options",
+                hint="write it as sqlite:///path/to/file.db",
+            )
+        self._path = Path(url.database).expanduser().absolute()
+        self._busy_timeout = busy_timeout
+
+    @property
+    def location(self) -> str:
+        return str(self._path)
+
+    def exists(self) -> bool:
+        try:
+            return self._path.exists()
+        except OSError as error:
+            raise self.translate(error) from error
+
+    def engine(self, access: Access) -> Engine:
+        engine = create_engine(
+            "sqlite+pysqlite://",
+            creator=lambda: self._connect(access),
+            poolclass=NullPool if access is Access.CREATE else QueuePool,
+            **({} if access is Access.CREATE else {"max_overflow": -1}),
+        )
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            if access is Access.READ:
+                connection.exec_driver_sql("BEGIN")
+                # The snapshot is taken by the first statement that looks into the file.
+                connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").close()
+            else:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        @event.listens_for(engine, "handle_error")
+        def handle_error(context: ExceptionContext) -> SpineError:
+            return self.translate(context.original_exception)
+
+        return engine
+
+    def _connect(self, access: Access) -> sqlite3.Connection:
+        if access is Access.CREATE:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        mode = "rwc" if access is Access.CREATE else "rw"
+        connection = sqlite3.connect(
+            f"{self._path.as_uri()}?mode={mode}",
+            uri=True,
+            # Transactions begin where they are asked for, not where the driver guesses.
+            isolation_level=None,
+            timeout=self._busy_timeout,
+            check_same_thread=False,
+        )
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        if access is Access.READ:
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def prepare(self, engine: Engine) -> None:
+        deadline = time.monotonic() + self._busy_timeout
+        connection = engine.raw_connection()
+        try:
+            while True:
+                try:
+                    connection.cursor().execute("PRAGMA journal_mode = WAL")
+                except sqlite3.OperationalError as error:
+                    # SQLite does not wait by itself when two processes switch a fresh file.
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                        raise
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.01)
+                else:
+                    return
+        except sqlite3.Error as error:
+            raise self.translate(error) from error
+        finally:
+            connection.close()
+
+    def has_table(self, connection: Connection, name: str | None) -> bool:
+        found = connection.exec_driver_sql(
+            "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
+            " AND name NOT LIKE 'sqlite%' AND (?1 IS NULL OR name = ?1)",
+            (name,),
+        )
+        return bool(found.scalar_one())
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Nothing to do: there is one writing transaction at a time."""
+
+    def lock_partition(self, connection: Connection, partition: Partition) -> None:
+        """Nothing to do: there is one writing transaction at a time."""
+
+    def first(self, statement: S, count: int) -> S:
+        return statement.limit(count)
+
+    def bulk_insert(
+        self,
+        connection: Connection,
+        table: Table,
+        constants: Mapping[str, int],
+        frame: pl.DataFrame,
+    ) -> None:
+        width = frame.width
+        many = max(1, min(_ROWS_A_STATEMENT, _PARAMETERS_A_STATEMENT // width))
+        fixed = tuple(constants.values())
+        names = (*constants, *frame.columns)
+        several = _insert_sql(connection, table, names, len(fixed), rows=many)
+        single = _insert_sql(connection, table, names, len(fixed), rows=1)
+        for offset in range(0, frame.height, CHUNK_ROWS):
+            rows = frame.slice(offset, CHUNK_ROWS).rows()
+            whole = len(rows) - len(rows) % many
+            groups = [
+                (*fixed, *chain.from_iterable(rows[start : start + many]))
+                for start in range(0, whole, many)
+            ]
+            if groups:
+                connection.exec_driver_sql(several, groups)
+            if whole < len(rows):
+                connection.exec_driver_sql(single, [(*fixed, *row) for row in rows[whole:]])
+
+    def stored(self, kind: Kind, values: pl.Expr) -> pl.Expr:
+        if kind is Kind.QUANTITY:
+            return values.to_physical().cast(pl.Int64)
+        if kind is Kind.DAY:
+            return values.dt.to_string("%Y-%m-%d")
+        return values
+
+    def restored(self, kind: Kind, values: tuple[Any, ...]) -> pl.Series:
+        if kind is Kind.QUANTITY:
+            millionths = pl.Series(values, dtype=pl.Int64).cast(pl.Decimal(38, 0))
+            return (
+                millionths.to_frame("value")
+                .select((pl.col("value") * _MILLIONTH).cast(pl.Decimal(18, 6)))
+                .to_series()
+            )
+        if kind is Kind.DAY:
+            return pl.Series(values, dtype=pl.String).str.to_date("%Y-%m-%d")
+        return pl.Series(values, dtype=kind.dtype)
+
+    def translate(self, error: BaseException) -> SpineError:
+        return explain(error, self._path, self._busy_timeout)
+
+    def server_version(self, connection: Connection) -> str:
+        return str(connection.exec_driver_sql("SELECT sqlite_version()").scalar_one())
+
+
+def _insert_sql(
+    connection: Connection, table: Table, columns: tuple[str, ...], fixed: int, *, rows: int
+) -> str:
+    """INSERT of several rows at once, which costs SQLite about half of one row at a time.
+
+    The first ``fixed`` parameters stand in every row and are bound once.
+    """
+    prepare = connection.dialect.identifier_preparer
+    names = ", ".join(prepare.quote(column) for column in columns)
+    constants = [f"?{number + 1}" for number in range(fixed)]
+    width = len(columns) - fixed
+    tuples = (
+        ",".join([*constants, *(f"?{fixed + row * width + n + 1}" for n in range(width))])
+        for row in range(rows)
+    )
+    values = ",".join(f"({item})" for item in tuples)
+    return f"INSERT INTO {prepare.format_table(table)} ({names}) VALUES {values}"  # noqa: S608  # names of our own schema, values are bound

@@ -1,0 +1,61 @@
+"""The store on a SQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ....ports.storage import StoreStatus, UnitOfWork
+from . import schema  # noqa: F401  # fills the MetaData
+from .admin import SqlStoreAdmin
+from .database import Database
+from .dialects import Access
+from .transaction import SqlTransaction
+from .unit_of_work import SqlUnitOfWork
+
+
+class SqlStore:
+    """Units of work on the database of a URL, and the schema behind them.
+
+    ``busy_timeout`` is how many seconds a writer waits for others before it gives up with a
+    TRANSIENT error. Nothing is opened before the first call; one store serves many threads.
+    """
+
+    def __init__(self, url: str, *, busy_timeout: float = 30.0) -> None:
+        self._database = Database(url, busy_timeout=busy_timeout)
+        self._admin = SqlStoreAdmin(self._database)
+
+    @contextmanager
+    def write(self) -> Iterator[UnitOfWork]:
+        with self._transaction(Access.WRITE) as transaction:
+            yield SqlUnitOfWork(transaction)
+
+    @contextmanager
+    def read(self) -> Iterator[UnitOfWork]:
+        with self._transaction(Access.READ) as transaction:
+            yield SqlUnitOfWork(transaction)
+
+    def upgrade(self) -> StoreStatus:
+        return self._admin.upgrade()
+
+    def status(self) -> StoreStatus:
+        return self._admin.status()
+
+    def ensure_ready(self) -> None:
+        self._admin.ensure_ready()
+
+    def close(self) -> None:
+        """Close all connections. The store may be used again afterwards."""
+        self._database.close()
+
+    @contextmanager
+    def _transaction(self, access: Access) -> Iterator[SqlTransaction]:
+        with self._database.engine(access).connect() as connection:
+            connection.begin()
+            transaction = SqlTransaction(
+                connection, self._database.dialect, writable=access is Access.WRITE
+            )
+            try:
+                yield transaction
+            finally:
+                transaction.end()

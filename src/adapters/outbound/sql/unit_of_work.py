@@ -1,0 +1,31 @@
+"""One transaction over all stores."""
+
+from __future__ import annotations
+
+from ....domain.captures import Partition
+from .capture_store import SqlCaptureStore
+from .manifest_store import SqlManifestStore
+from .quality_store import SqlQualityStore
+from .reject_store import SqlRejectStore
+from .row_store import SqlRowStore
+from .run_store import SqlRunStore
+from .transaction import SqlTransaction
+
+
+class SqlUnitOfWork:
+    """The stores of one transaction. It is over once it is committed or left."""
+
+    def __init__(self, transaction: SqlTransaction) -> None:
+        self._transaction = transaction
+        self.runs = SqlRunStore(transaction)
+        self.captures = SqlCaptureStore(transaction)
+        self.rows = SqlRowStore(transaction)
+        self.rejects = SqlRejectStore(transaction)
+        self.quality = SqlQualityStore(transaction)
+        self.manifest = SqlManifestStore(transaction)
+
+    def lock(self, partition: Partition) -> None:
+        self._transaction.dialect.lock_partition(self._transaction.writing, partition)
+
+    def commit(self) -> None:
+        self._transaction.commit()

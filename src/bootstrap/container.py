@@ -1,0 +1,127 @@
+"""The container: which adapter stands behind which port, and which port a use case is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from dependency_injector import containers, providers
+
+from ..adapters.outbound.archive.folder import FolderArchive
+from ..adapters.outbound.calendars.exchange import ExchangeCalendar
+from ..adapters.outbound.files.source import FileSource
+from ..adapters.outbound.sources.registry import SourceRegistry
+from ..adapters.outbound.sql.store import SqlStore
+from ..adapters.outbound.system.finder import LocalFileFinder
+from ..adapters.outbound.system.runtime import LocalProcesses, SystemClock, UuidIds
+from ..application.finra_otc.datasets import finra_otc_datasets
+from ..application.finra_otc.pipelines import FinraOtcPipelines
+from ..application.finra_otc.services import Services
+from ..application.read_datasets import Dataset, ReadDatasets
+from ..application.read_evidence import ReadEvidence
+from ..application.read_runs import ReadRuns
+from ..application.run_pipeline import RunPipeline
+from ..domain.pipelines import Pipeline
+from ..domain.registry import Registry
+from ..domain.workflows import Workflow
+from ..ports.progress import Progress
+from ..ports.runtime import Clock
+from ..ports.sources import SourceType
+from .discovery import Discovered, discover
+from .settings import Settings
+
+
+def _pipelines(found: Discovered, built_in: Iterable[Pipeline]) -> Registry[Pipeline]:
+    registry: Registry[Pipeline] = Registry("pipeline")
+    for item in (*built_in, *found.pipelines):
+        registry.add(item)
+    return registry
+
+
+def _workflows(found: Discovered) -> Registry[Workflow]:
+    registry: Registry[Workflow] = Registry("workflow")
+    for item in found.workflows:
+        registry.add(item)
+    return registry
+
+
+def _datasets() -> Registry[Dataset]:
+    registry: Registry[Dataset] = Registry("dataset")
+    for item in finra_otc_datasets():
+        registry.add(item)
+    return registry
+
+
+def _sources(found: Discovered, clock: Clock) -> SourceRegistry:
+    registry = SourceRegistry()
+    registry.add(
+        SourceType(
+            "file",
+            "CSV, PSV, JSON, JSON Lines and Parquet files, plain or compressed",
+            partial(FileSource, clock=clock.now),
+        )
+    )
+    for item in found.sources:
+        registry.add(item)
+    return registry
+
+
+def _ready(store: SqlStore) -> SqlStore:
+    """The store, once its schema is the one that this software knows."""
+    store.ensure_ready()
+    return store
+
+
+class Container(containers.DeclarativeContainer):
+    """Built by :func:`build_container`; tests override single providers."""
+
+    settings: providers.Dependency[Settings] = providers.Dependency(Settings)
+    progress: providers.Dependency[Progress] = providers.Dependency()
+
+    clock = providers.Singleton(SystemClock)
+    ids = providers.Singleton(UuidIds)
+    processes = providers.Singleton(LocalProcesses)
+    finder = providers.Singleton(LocalFileFinder)
+    admin = providers.Singleton(
+        SqlStore, settings.provided.url, busy_timeout=settings.provided.database_timeout
+    )
+    store = providers.Singleton(_ready, admin)
+    archive = providers.Singleton(
+        lambda settings: FolderArchive(settings.home / "archive"), settings
+    )
+    calendar = providers.Singleton(
+        lambda settings, clock: ExchangeCalendar(
+            cache=settings.home / "cache", today=lambda: clock.now().date()
+        ),
+        settings,
+        clock,
+    )
+    found = providers.Singleton(discover, settings.provided.modules)
+    sources = providers.Singleton(_sources, found, clock)
+    finra_otc = providers.Singleton(
+        Services, archive=archive, calendar=calendar, clock=clock, ids=ids, files=finder
+    )
+    built_in = providers.Singleton(lambda services: FinraOtcPipelines(services).all(), finra_otc)
+    pipelines = providers.Singleton(_pipelines, found, built_in)
+    workflows = providers.Singleton(_workflows, found)
+    datasets = providers.Singleton(_datasets)
+
+    run_pipeline = providers.Singleton(
+        RunPipeline,
+        store=store,
+        sources=sources,
+        clock=clock,
+        ids=ids,
+        processes=processes,
+        progress=progress,
+        pipelines=pipelines,
+        workflows=workflows,
+    )
+    read_runs = providers.Singleton(ReadRuns, store)
+    read_evidence = providers.Singleton(ReadEvidence, store)
+    read_datasets = providers.Singleton(ReadDatasets, store, datasets)
+
+
+def build_container(settings: Settings, progress: Progress) -> Container:
+    """Everything wired for these settings; nothing is opened until it is used."""
+    return Container(settings=settings, progress=progress)

@@ -1,0 +1,107 @@
+"""Settings from the environment and a TOML file; with neither, everything has a default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from ..domain.errors import ConfigurationError
+from ..domain.redaction import redact
+
+CONFIG_VARIABLE = "SPINE_CONFIG"
+CONFIG_FILE = "spine.toml"
+
+
+class Settings(BaseSettings):
+    """What can be set. Environment variables (``SPINE_HOME``, ...) win over the TOML file.
+
+    The file is the one that ``SPINE_CONFIG`` names, else ``spine.toml`` in the working folder.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SPINE_", extra="forbid")
+
+    home: Path = Field(Path(".spine"), description="folder of database, archive and caches")
+    database_url: SecretStr | None = Field(
+        None, description="store; default: an SQLite file in the home folder"
+    )
+    database_timeout: float = Field(
+        30.0, gt=0, description="seconds to wait for another writer before giving up"
+    )
+    modules: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="modules with pipelines, workflows and sources, separated by commas"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    log_format: Literal["console", "json"] = "console"
+    source_attempts: int = Field(3, ge=1, le=100, description="tries to open and read a source")
+    source_delay: float = Field(1.0, ge=0, description="seconds between these tries")
+
+    @field_validator("modules", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(item.strip() for item in value.split(",") if item.strip())
+        return value
+
+    @property
+    def url(self) -> str:
+        """The store's URL, password included: for the driver only."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home.absolute() / 'spine.db'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic names them
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, toml_file=_config_file()),
+        )
+
+
+def load_settings(**given: Any) -> Settings:
+    """The settings in force; raises a ConfigurationError that names each wrong one."""
+    file = _config_file()
+    if CONFIG_VARIABLE in os.environ and not (file and file.is_file()):
+        raise ConfigurationError(
+            f"{CONFIG_VARIABLE} names {os.environ[CONFIG_VARIABLE]}, which is no file"
+        )
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        wrong = {
+            ".".join(str(part) for part in item["loc"]): item["msg"] for item in error.errors()
+        }
+        listed = "; ".join(f"{name}: {what}" for name, what in wrong.items())
+        raise ConfigurationError(
+            f"wrong settings: {listed}",
+            hint=f"see SPINE_* in the environment and {file or CONFIG_FILE}; known: "
+            + ", ".join(Settings.model_fields),
+            metadata={"settings": wrong},
+        ) from None
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{file} cannot be read: {redact(str(error))}", hint="it has to be valid TOML"
+        ) from error
+
+
+def _config_file() -> Path | None:
+    named = os.environ.get(CONFIG_VARIABLE)
+    path = Path(named) if named else Path(CONFIG_FILE)
+    return path if path.is_file() else None
