@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -109,12 +110,16 @@ def run(command: Sequence[str], environment: Mapping[str, str], script: str = ""
     os.sync()
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
         start = time.perf_counter()
-        child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=said, stderr=complained, env=environment
-        )
+        try:
+            child = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=said, stderr=complained, env=environment
+            )
+        except OSError as error:
+            raise BenchmarkError(f"{command[0]} cannot be started: {error}") from error
+        # A child that ends without reading its script says why by its exit code.
         if child.stdin is not None:
-            child.stdin.write(script.encode())
-            child.stdin.close()
+            with suppress(BrokenPipeError), child.stdin as entry:
+                entry.write(script.encode())
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - start
         child.returncode = os.waitstatus_to_exitcode(status)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 
 from dependency_injector import containers, providers
 
@@ -26,7 +25,7 @@ from ..domain.registry import Registry
 from ..domain.workflows import Workflow
 from ..ports.progress import Progress
 from ..ports.runtime import Clock
-from ..ports.sources import SourceType
+from ..ports.sources import source_type_of
 from .discovery import Discovered, discover
 from .settings import Settings
 
@@ -53,17 +52,9 @@ def _datasets() -> Registry[Dataset]:
 
 
 def _sources(found: Discovered, clock: Clock) -> SourceRegistry:
-    registry = SourceRegistry()
-    registry.add(
-        SourceType(
-            "file",
-            "CSV, PSV, JSON, JSON Lines and Parquet files, plain or compressed",
-            partial(FileSource, clock=clock.now),
-        )
-    )
-    for item in found.sources:
-        registry.add(item)
-    return registry
+    built_in = source_type_of(FileSource)
+    assert built_in is not None  # noqa: S101  # its module declares it
+    return SourceRegistry([built_in, *found.sources], provided={"clock": clock.now})
 
 
 def _ready(store: SqlStore) -> SqlStore:

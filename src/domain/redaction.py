@@ -11,7 +11,7 @@ MASK = "***"
 _SECRET_NAME = re.compile(
     r"(?i)(password|passwd|pwd|secret|token|api_?key|authorization|credential)"
 )
-_URL_PASSWORD = re.compile(r"(?P<head>[a-zA-Z][a-zA-Z0-9+.\-]*://[^:/?#\s@]*:)[^@/\s]+(?=@)")
+_URL_PASSWORD = re.compile(r"(?P<head>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://[^:/?#\s@]*:)[^@/\s]+(?=@)")
 _ASSIGNMENT = re.compile(
     r"(?i)(?P<head>\b(?:password|passwd|pwd|secret|access_token|api_?key|client_secret)"
     r"\s*[=:]\s*)(?P<quote>['\"]?)[^\s'\"&;,]+"

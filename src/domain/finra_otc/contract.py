@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ ACCEPTED_SCHEMA: dict[str, pl.DataType] = {
 RawText = Callable[[pl.DataFrame], pl.Series]
 """Gives the text of each row of a frame as its source had it."""
 
+_TIER_CODE = pl.Enum([tier.value for tier in Tier])
 _FIRST_DAY = pl.date(1, 1, 1)
 _DATE_LENGTH = len("2025-12-15")
 
@@ -79,7 +80,8 @@ def split_by_tier(frame: pl.DataFrame) -> dict[Tier | None, pl.DataFrame]:
     stand under None. Raises a ValidationError for a frame without the file's columns.
     """
     check_columns(frame)
-    tiers = frame.select(_tier_code(_text(frame, "tierDescription")).alias("tier")).to_series()
+    named = _texts(frame, ["tierDescription"])
+    tiers = named.select(_tier_code(pl.col("tierDescription")).alias("tier")).to_series()
     counts = dict(tiers.drop_nulls().value_counts().iter_rows())
     if not counts:
         return {None: frame}
@@ -102,13 +104,15 @@ def normalize(frame: pl.DataFrame, tier: Tier, raw_text: RawText) -> Normalized:
     from .row_contract import MAX_CHARACTERS, RowContract  # noqa: PLC0415  # see above
 
     check_columns(frame)
-    good, failure = RowContract.filter(_typed(frame, tier))
-    ordered = good.sort("symbol", "mpid", "line", "position")
+    texts = _texts(frame)
+    good, failure = RowContract.filter(_typed(texts, frame[LINE], tier))
+    ordered = _ordered(good.drop("tier", "partition_tier"))
+    del good
     twin = (
         (ordered["symbol"] == ordered["symbol"].shift())
         & (ordered["mpid"] == ordered["mpid"].shift())
     ).fill_null(value=False)
-    refused = [_refused(frame, failure, MAX_CHARACTERS)]
+    refused = [_refused(texts, failure, MAX_CHARACTERS)]
     accepted = ordered
     if twin.any():
         refused.append(_duplicates(ordered, twin))
@@ -120,16 +124,27 @@ def normalize(frame: pl.DataFrame, tier: Tier, raw_text: RawText) -> Normalized:
     )
 
 
-def _text(frame: pl.DataFrame, column: str) -> pl.Expr:
-    """The column as text, whatever a source delivered it as."""
-    dtype = frame.schema[column]
+def _texts(frame: pl.DataFrame, columns: Sequence[str] = HEADER) -> pl.DataFrame:
+    """The columns as text, whatever a source delivered them as."""
+    return pl.DataFrame([_text(frame[name]) for name in columns])
+
+
+def _text(column: pl.Series) -> pl.Series:
+    dtype = column.dtype
     if isinstance(dtype, pl.Datetime):
-        return pl.col(column).cast(pl.Date).cast(pl.String)
+        return column.cast(pl.Date).cast(pl.String)
     if isinstance(dtype, pl.Binary):
-        return pl.col(column).cast(pl.String, strict=False)
+        return pl.Series(column.name, [_decoded(value) for value in column], dtype=pl.String)
     if dtype.is_nested() or isinstance(dtype, pl.Object):
-        return pl.lit("a nested value", dtype=pl.String).alias(column)
-    return pl.col(column).cast(pl.String)
+        return pl.Series(column.name, ["a nested value"] * len(column), dtype=pl.String)
+    return column.cast(pl.String)
+
+
+def _decoded(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _tier_code(text: pl.Expr) -> pl.Expr:
@@ -137,56 +152,58 @@ def _tier_code(text: pl.Expr) -> pl.Expr:
     return (
         text.str.strip_chars()
         .str.to_lowercase()
-        .replace_strict(codes, default=None, return_dtype=pl.String)
+        .replace_strict(codes, default=None, return_dtype=_TIER_CODE)
     )
 
 
-def _named(text: pl.Expr) -> pl.Expr:
-    return pl.when(text.str.strip_chars() != "").then(text).otherwise(pl.lit(""))
+def _named(text: pl.Series) -> pl.Series:
+    """The names as they are, blank ones as empty texts. Without blank ones nothing is copied."""
+    blank = (text.str.strip_chars() == "").fill_null(value=True)
+    return text.set(blank, "") if blank.any() else text
 
 
-def _typed(frame: pl.DataFrame, tier: Tier) -> pl.DataFrame:
+def _typed(texts: pl.DataFrame, lines: pl.Series, tier: Tier) -> pl.DataFrame:
     """The columns of the row contract; null stands for a number or date that could not be read."""
-    texts = frame.select(
-        *(_text(frame, name).str.strip_chars() for name in HEADER[5:]),
-    )
-    day = pl.col("last_update_date")
-    return (
-        frame.select(
-            pl.int_range(pl.len(), dtype=pl.Int64).alias("position"),
-            pl.col(LINE).cast(pl.Int64).alias("line"),
-            _tier_code(_text(frame, "tierDescription")).alias("tier"),
-            pl.lit(tier.value).alias("partition_tier"),
-            _text(frame, "issueSymbolIdentifier").str.strip_chars().fill_null("").alias("symbol"),
-            _text(frame, "MPID").str.strip_chars().fill_null("").alias("mpid"),
-            _named(_text(frame, "marketParticipantName")).alias("venue_name"),
-            _named(_text(frame, "issueName")).alias("issue_name"),
-        )
-        .with_columns(
-            shares_from(texts["totalWeeklyShareQuantity"]).alias("shares"),
-            whole_from(texts["totalWeeklyTradeCount"]).alias("trades"),
-            _dates_from(texts["lastUpdateDate"]).alias("last_update_date"),
-        )
-        .with_columns(pl.when(day >= _FIRST_DAY).then(day))
+    shares, trades, day = (texts[name].str.strip_chars() for name in HEADER[5:])
+    return texts.select(
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("position"),
+        lines.cast(pl.Int64).alias("line"),
+        _tier_code(pl.col("tierDescription")).alias("tier"),
+        pl.lit(tier.value, dtype=_TIER_CODE).alias("partition_tier"),
+        pl.col("issueSymbolIdentifier").str.strip_chars().fill_null("").alias("symbol"),
+        pl.col("MPID").str.strip_chars().fill_null("").alias("mpid"),
+        _named(texts["marketParticipantName"]).alias("venue_name"),
+        _named(texts["issueName"]).alias("issue_name"),
+        shares_from(shares).alias("shares"),
+        whole_from(trades).alias("trades"),
+        _dates_from(day).alias("last_update_date"),
     )
 
 
 def _dates_from(text: pl.Series) -> pl.Series:
-    whole = text.str.len_bytes() == _DATE_LENGTH
-    days = text.str.to_date("%Y-%m-%d", strict=False)
-    return days.to_frame("day").select(pl.when(whole).then(pl.col("day"))).to_series()
+    day = pl.col("text").str.to_date("%Y-%m-%d", strict=False)
+    sound = (pl.col("text").str.len_bytes() == _DATE_LENGTH) & (day >= _FIRST_DAY)
+    return text.to_frame("text").select(pl.when(sound).then(day)).to_series()
 
 
-def _refused(frame: pl.DataFrame, failure: FailureInfo, max_characters: int) -> pl.DataFrame:
+def _ordered(rows: pl.DataFrame) -> pl.DataFrame:
+    """By key, then by line; a file that comes in this order is not sorted again."""
+    symbol, mpid = pl.col("symbol"), pl.col("mpid")
+    rising = (symbol > symbol.shift()) | ((symbol == symbol.shift()) & (mpid > mpid.shift()))
+    if rows.select(rising.all()).item():
+        return rows
+    return rows.sort("symbol", "mpid", "line", "position")
+
+
+def _refused(texts: pl.DataFrame, failure: FailureInfo, max_characters: int) -> pl.DataFrame:
     """position, line, reason and detail of the rows that broke the contract."""
     broken = failure.details()
-    texts = frame[broken["position"]].select(_text(frame, name) for name in HEADER)
     reasons, words = [], []
     for refusal in refusals(NUMBER, max_characters):
         hit = pl.col(refusal.rule).cast(pl.String) == "invalid"
         reasons.append(pl.when(hit).then(pl.lit(refusal.reason)))
         words.append(pl.when(hit).then(refusal.words))
-    return broken.hstack(texts).select(
+    return broken.hstack(texts[broken["position"]]).select(
         "position",
         "line",
         pl.coalesce(reasons).alias("reason"),

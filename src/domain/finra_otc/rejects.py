@@ -64,9 +64,9 @@ def refusals(number: str, max_characters: int) -> tuple[Refusal, ...]:
     is_number = pl.col(shares).str.strip_chars().str.contains(number).fill_null(value=False)
     mismatch = pl.concat_str(
         pl.lit("a row of tier "),
-        pl.col("tier"),
+        pl.col("tier").cast(pl.String),
         pl.lit(" among rows of tier "),
-        pl.col("partition_tier"),
+        pl.col("partition_tier").cast(pl.String),
     )
     bad_shares = (
         pl.when(is_number)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataframely as dy
 import polars as pl
 
+from .weeks import Tier
+
 MAX_CHARACTERS = 20
 
 
@@ -19,8 +21,8 @@ class RowContract(dy.Schema):
 
     position = dy.Int64()
     line = dy.Int64(nullable=True)
-    tier = dy.String(nullable=False)
-    partition_tier = dy.String()
+    tier = dy.Enum([tier.value for tier in Tier])
+    partition_tier = dy.Enum([tier.value for tier in Tier])
     symbol = dy.String(min_length=1)
     mpid = dy.String(min_length=1)
     venue_name = dy.String()

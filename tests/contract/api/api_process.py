@@ -20,14 +20,17 @@ SERVER = Path(__file__).with_name("api_server.py")
 
 
 class ApiProcess:
-    """One server process; ``port`` is where it listens, 0 when it refused to start."""
+    """One server process; ``port`` is where it listens, 0 when it refused to start.
 
-    def __init__(self, log: Path, listen: str = "127.0.0.1:0", page_key: str = "") -> None:
-        self._log = log
+    It serves ``database``, a file of SQLite, and logs beside it.
+    """
+
+    def __init__(self, database: Path, listen: str = "127.0.0.1:0", page_key: str = "") -> None:
+        self._log = database.with_suffix(".log")
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        with log.open("wb") as errors:
+        with self._log.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, str(SERVER), listen, page_key],
+                [sys.executable, str(SERVER), str(database), listen, page_key],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

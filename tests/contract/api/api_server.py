@@ -2,7 +2,7 @@
 
 Speaks JSON lines: commands on stdin ("add", "release"), events on stdout ("ready", "entered",
 "done", "refused"). Some run ids are triggers: "fail-<CATEGORY>" raises that typed error, "crash"
-an untyped one, "slow" waits for the command "release".
+an untyped one, "slow" waits for the command "release". All else is the real store on SQLite.
 """
 
 from __future__ import annotations
@@ -14,32 +14,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from market_spine.adapters.inbound.grpc.server import serve
+from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.application.read_runs import ReadRuns
 from market_spine.domain.errors import Category, SpineError
 from market_spine.domain.runs import Run, RunFilter, RunState
+from market_spine.ports.storage import RunStore
 
 FIRST = datetime(2025, 12, 15, tzinfo=UTC)
+RELEASED = threading.Event()
 
 
 def tell(event: str, **facts: Any) -> None:
     print(json.dumps({"event": event, **facts}), flush=True)
 
 
-class RunsInMemory:
-    """Run history of this process, newest first."""
+class FailingRuns:
+    """The runs of one transaction, except for the ids that are triggers."""
 
-    def __init__(self) -> None:
-        self._runs: dict[str, Run] = {}
-        self._released = threading.Event()
-
-    def add(self, run: Run) -> None:
-        self._runs = {**self._runs, run.id: run}
-
-    def release(self) -> None:
-        self._released.set()
+    def __init__(self, runs: RunStore) -> None:
+        self._runs = runs
 
     def get(self, run_id: str) -> Run | None:
         if run_id.startswith("fail-"):
@@ -51,34 +48,24 @@ class RunsInMemory:
             raise ValueError("the inner workings")
         if run_id == "slow":
             tell("entered")
-            self._released.wait(60)
-            return replace(next(iter(self._runs.values())), id="slow")
+            RELEASED.wait(60)
+            return replace(self._runs.list(RunFilter())[0], id="slow")
         return self._runs.get(run_id)
 
     def list(self, wanted: RunFilter) -> list[Run]:
-        found = [run for run in self._runs.values() if passes(run, wanted)]
-        return sorted(found, key=lambda run: run.id, reverse=True)[: wanted.limit]
+        return self._runs.list(wanted)
 
 
-def passes(run: Run, wanted: RunFilter) -> bool:
-    return (
-        wanted.pipeline in (None, run.pipeline)
-        and wanted.state in (None, run.state)
-        and wanted.parent in (None, run.parent)
-        and not (wanted.top_level_only and run.parent)
-        and (wanted.before is None or run.id < wanted.before)
-    )
-
-
-class Store:
+class FailingStore:
     """As much of a store as reading runs takes."""
 
-    def __init__(self, runs: RunsInMemory) -> None:
-        self.runs = runs
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
 
     @contextmanager
     def read(self) -> Iterator[Any]:
-        yield self
+        with self._store.read() as work:
+            yield SimpleNamespace(runs=FailingRuns(work.runs))
 
 
 def run_from(command: dict[str, Any]) -> Run:
@@ -96,24 +83,26 @@ def run_from(command: dict[str, Any]) -> Run:
     )
 
 
-def obey(runs: RunsInMemory) -> None:
+def obey(store: SqlStore) -> None:
     for line in sys.stdin:
         command = json.loads(line)
-        if command["do"] == "add":
-            for one in command["runs"]:
-                runs.add(run_from(one))
+        if command["do"] == "release":
+            RELEASED.set()
         else:
-            runs.release()
+            with store.write() as work:
+                for one in command["runs"]:
+                    work.runs.add(run_from(one))
+                work.commit()
         tell("done")
 
 
-def main(listen: str, page_key: str) -> int:
-    runs = RunsInMemory()
-    threading.Thread(target=obey, args=(runs,), daemon=True).start()
+def main(database: str, listen: str, page_key: str) -> int:
+    store = SqlStore(f"sqlite:///{database}")
+    threading.Thread(target=obey, args=(store,), daemon=True).start()
     try:
         serve(
             listen,
-            ReadRuns(Store(runs)),  # type: ignore[arg-type]  # reading runs takes no more
+            ReadRuns(FailingStore(store)),  # type: ignore[arg-type]  # reading runs takes no more
             page_key=page_key.encode() or None,
             ready=lambda port: tell("ready", port=port),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,10 @@ def test_a_second_signal_ends_a_drain(own_api: ApiProcess) -> None:
     assert own_api.exit_code() == -signal.SIGTERM
 
 
-def test_a_second_server_on_the_port_fails_clearly(api: ApiProcess, tmp_path: Path) -> None:
-    with ApiProcess(tmp_path / "log", listen=f"127.0.0.1:{api.port}") as second:
+def test_a_second_server_on_the_port_fails_clearly(
+    api: ApiProcess, new_database: Callable[[str], Path]
+) -> None:
+    with ApiProcess(new_database("second"), listen=f"127.0.0.1:{api.port}") as second:
         assert second.first_event["event"] == "refused"
         error = second.first_event["error"]
         assert error["type"] == "ConfigurationError"
@@ -126,14 +129,16 @@ def test_a_second_server_on_the_port_fails_clearly(api: ApiProcess, tmp_path: Pa
     assert api.health_of() == "SERVING"
 
 
-def test_a_port_is_free_again_after_the_server_has_left(tmp_path: Path) -> None:
-    with ApiProcess(tmp_path / "first") as first:
+def test_a_port_is_free_again_after_the_server_has_left(
+    new_database: Callable[[str], Path],
+) -> None:
+    with ApiProcess(new_database("first")) as first:
         port = first.port
         assert first.health_of() == "SERVING"
         first.signal()
         assert first.exit_code() == 0
 
-    with ApiProcess(tmp_path / "second", listen=f"127.0.0.1:{port}") as second:
+    with ApiProcess(new_database("second"), listen=f"127.0.0.1:{port}") as second:
         assert second.port == port
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -152,6 +154,7 @@ def test_a_token_with_other_filters_is_refused_both_ways(
     own_api: ApiProcess, other: dict[str, Any]
 ) -> None:
     api = own_api
+    api.add({"number": 1})
     api.add(*({"number": number, "parent": "00000001"} for number in range(2, 6)))
     api.add(*({"number": number} for number in range(6, 10)))
     plain, filtered = page(api, page_size=1), page(api, page_size=1, **other)
@@ -171,12 +174,12 @@ def test_a_token_with_any_character_changed_is_refused(api: ApiProcess) -> None:
 
 
 def test_a_token_of_another_server_is_refused_unless_they_share_a_key(
-    api: ApiProcess, tmp_path: Any
+    api: ApiProcess, new_database: Callable[[str], Path]
 ) -> None:
     foreign = page(api, page_size=1).next_page_token
     with (
-        ApiProcess(tmp_path / "one", page_key="shared") as one,
-        ApiProcess(tmp_path / "two", page_key="shared") as two,
+        ApiProcess(new_database("one"), page_key="shared") as one,
+        ApiProcess(new_database("two"), page_key="shared") as two,
     ):
         history(one, 3)
         history(two, 3)

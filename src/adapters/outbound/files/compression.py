@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 import tempfile
 import zipfile
 import zlib
@@ -62,7 +61,8 @@ def _seekable(stream: BinaryIO, ahead: Lookahead, taken: int) -> BinaryIO:
         stream.seek(-taken, 1)
         return stream
     spool = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the members that read from it
-    shutil.copyfileobj(ahead, spool, 1 << 20)
+    while block := ahead.read(1 << 20):
+        spool.write(block)
     spool.seek(0)
     return cast("BinaryIO", spool)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from .formats import Format, is_parquet, text_format
 from .json_document import json_document
 from .json_lines import json_lines
 from .layout import check_expected
-from .parquet import drain, parquet_schema, parquet_pieces, spool
+from .parquet import drain, parquet_pieces, parquet_schema, spool
 from .reading import CHUNK_BYTES, LONGEST_RECORD, Lookahead, Tapped
 from .records import Piece
 
@@ -147,13 +146,11 @@ class Content:
 
 
 def _fingerprint(path: Path) -> tuple[int, int, int]:
-    found = os.stat(path)
+    found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def same_columns(
-    first: Sequence[str] | None, columns: Sequence[str] | None, name: str
-) -> None:
+def same_columns(first: Sequence[str] | None, columns: Sequence[str] | None, name: str) -> None:
     """Raises a ValidationError when a further file does not have the columns of the first."""
     if first is None or columns is None or sorted(first) == sorted(columns):
         return

@@ -38,7 +38,9 @@ class DelimitedText:
         cut = first.find(b"\n") + 1 or len(first)
         header = text.decode(first[:cut]).removesuffix("\n").removesuffix("\r")
         self._first = first[cut:]
-        self.layout: Layout = read_layout(header, text.name, delimiter=delimiter, quote=quote)
+        self.layout: Layout = read_layout(
+            header, text.name, delimiter=delimiter, quote=quote, encoding=text.encoding
+        )
 
     def pieces(self) -> Iterator[Piece]:
         """The records, each of them once, in the order of their lines; the header is line 1."""

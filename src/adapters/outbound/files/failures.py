@@ -33,7 +33,9 @@ def unreadable(error: OSError, name: str) -> SourceError:
     elif error.errno in _PASSING:
         category, hint = Category.TRANSIENT, "try again; check the disk or the network share"
     reason = error.strerror or str(error) or type(error).__name__
-    return SourceError(f"{name} cannot be read: {reason}", category=category, hint=hint, cause=error)
+    return SourceError(
+        f"{name} cannot be read: {reason}", category=category, hint=hint, cause=error
+    )
 
 
 def damaged(name: str, what: str, position: int, cause: BaseException | None = None) -> SourceError:

@@ -30,11 +30,13 @@ def check_format(wanted: str) -> None:
     """Raises a ValidationError for a format that there is not."""
     if wanted not in get_args(Format):
         raise ValidationError(
-            f"there is no file format named {wanted!r}", hint=f"one of {', '.join(get_args(Format))}"
+            f"there is no file format named {wanted!r}",
+            hint=f"one of {', '.join(get_args(Format))}",
         )
 
 
 def is_parquet(content: Lookahead, wanted: Format) -> bool:
+    """Whether the content is to be read as Parquet."""
     return wanted == "parquet" or (wanted == "auto" and content.peek(len(MAGIC)) == MAGIC)
 
 

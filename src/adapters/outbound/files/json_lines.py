@@ -21,7 +21,7 @@ def json_lines(
     """The records with LINE counted from 1. Blank lines are ignored at the end only."""
     rows = json_columns(expected)
     line = 0
-    blank: list[int] | range = range(0)
+    blank = range(0)
     for chunk in line_chunks(text, text.name, chunk_bytes, longest):
         for raw in text.decode(chunk).removesuffix("\n").split("\n"):
             line += 1

@@ -14,7 +14,7 @@ from .failures import undecodable_hint
 
 QUOTE = '"'
 _CANDIDATES = "|,\t;"
-_FORBIDDEN = frozenset("\r\n\0\"\\")
+_FORBIDDEN = frozenset('\r\n\0"\\')
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Layout:
     columns: tuple[str, ...]
     delimiter: str
     quoted: bool
+    encoding: str = "utf-8"
 
     @property
     def width(self) -> int:
@@ -42,18 +43,18 @@ def check_delimiter(delimiter: str) -> None:
         )
 
 
-def read_layout(header: str, name: str, *, delimiter: str, quote: str) -> Layout:
+def read_layout(header: str, name: str, *, delimiter: str, quote: str, encoding: str) -> Layout:
     """The layout that the header line (without its line end) declares.
 
     Raises a ValidationError for a header that is blank, unreadable, or names a column twice.
     """
-    _check_text(header, name)
+    _check_text(header, name, encoding)
     if delimiter == "auto":
         delimiter = _find_delimiter(header)
     quoted = quote == QUOTE or (quote == "auto" and delimiter != "|")
     columns = _unquote(header, delimiter, name) if quoted else header.split(delimiter)
     check_names(columns, name)
-    return Layout(tuple(columns), delimiter, quoted)
+    return Layout(tuple(columns), delimiter, quoted, encoding)
 
 
 def check_names(columns: Sequence[str], name: str) -> None:
@@ -74,6 +75,7 @@ def check_names(columns: Sequence[str], name: str) -> None:
 
 
 def check_reserved(columns: Sequence[str], name: str) -> None:
+    """Raises a ValidationError when a column has the name of the line number."""
     if LINE in columns:
         raise ValidationError(
             f"{name} has a column named {LINE}, which stands for the position of a record",
@@ -95,7 +97,7 @@ def check_expected(columns: Sequence[str], expected: Sequence[str], name: str) -
     )
 
 
-def _check_text(header: str, name: str) -> None:
+def _check_text(header: str, name: str, encoding: str) -> None:
     if not header:
         raise ValidationError(
             f"the first line of {name} is blank", hint="the first line has to be the header"
@@ -107,7 +109,7 @@ def _check_text(header: str, name: str) -> None:
         )
     if UNDECODABLE in header:
         raise ValidationError(
-            f"the header of {name} cannot be decoded", hint=undecodable_hint("utf-8")
+            f"the header of {name} cannot be decoded", hint=undecodable_hint(encoding)
         )
 
 
@@ -126,6 +128,5 @@ def _unquote(header: str, delimiter: str, name: str) -> list[str]:
         )
     found = re.findall(field, record)
     return [
-        column[1:-1].replace('""', '"') if column.startswith(QUOTE) else column
-        for column in found
+        column[1:-1].replace('""', '"') if column.startswith(QUOTE) else column for column in found
     ]

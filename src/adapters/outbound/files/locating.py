@@ -36,7 +36,8 @@ def _matches(location: str) -> list[Path]:
     # A file may well have [ in its name: what exists is no pattern.
     if path.exists() or not glob.has_magic(location):
         return [path]
-    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+    # pathlib's glob takes no absolute pattern.
+    matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
     files = [match for match in matches if not match.is_dir()]
     if not files:
         fixed = path.parent

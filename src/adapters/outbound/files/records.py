@@ -15,6 +15,7 @@ from .encoding import NUL, UNDECODABLE
 from .failures import undecodable_hint
 from .layout import QUOTE, Layout
 
+
 class Piece(NamedTuple):
     """Some consecutive records: the good ones with LINE, and the malformed ones."""
 
@@ -42,9 +43,7 @@ def plain_records(text: str, first_line: int) -> pl.DataFrame:
     A last line that is not ended keeps its carriage return.
     """
     lines = split_lines(text, first_line)
-    ended = (
-        pl.lit(value=True) if text.endswith("\n") else pl.int_range(pl.len()) < lines.height - 1
-    )
+    ended = pl.lit(value=True) if text.endswith("\n") else pl.int_range(pl.len()) < lines.height - 1
     return lines.select(
         "line",
         pl.when(ended).then(pl.col("raw").str.strip_suffix("\r")).otherwise("raw").alias("raw"),
@@ -72,10 +71,10 @@ def _checked(records: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     raw = pl.col("raw")
     quoting = ~pl.col("broken") & well_quoted(raw, layout) if layout.quoted else pl.lit(value=True)
     return records.with_columns(field_count(raw, layout).alias("fields")).with_columns(
-        pl.when(raw.str.contains(UNDECODABLE + r"[^\x00]|" + UNDECODABLE + "$"))
-        .then(pl.lit("BAD_ENCODING"))
-        .when(raw.str.contains(NUL, literal=True))
+        pl.when(raw.str.contains(NUL, literal=True))
         .then(pl.lit("NUL_BYTE"))
+        .when(raw.str.contains(UNDECODABLE, literal=True))
+        .then(pl.lit("BAD_ENCODING"))
         .when(~quoting)
         .then(pl.lit("BAD_QUOTING"))
         .when(pl.col("fields") != layout.width)
@@ -107,17 +106,17 @@ def _fields(good: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     if not layout.quoted:
         parts = pl.col("raw").str.split_exact(layout.delimiter, layout.width - 1)
         split = good.select(parts.struct.rename_fields(names).struct.unnest(), line)
-        return split.with_columns(_null_if_empty(pl.col(name)) for name in names)
+        return split.with_columns([_null_if_empty(pl.col(name)) for name in names])
     field = re.escape(layout.delimiter) + field_pattern(layout)
     found = good.select(
         pl.concat_str(pl.lit(layout.delimiter), pl.col("raw")).str.extract_all(field).alias("f"),
         line,
     )
-    parts = [
+    fields = [
         _unquoted(pl.col("f").list.get(place, null_on_oob=True).str.slice(1)).alias(name)
         for place, name in enumerate(names)
     ]
-    return found.select(*parts, LINE)
+    return found.select(*fields, LINE)
 
 
 def _null_if_empty(field: pl.Expr) -> pl.Expr:
@@ -144,7 +143,7 @@ def _malformed(bad: pl.DataFrame, layout: Layout) -> pl.DataFrame:
         pl.col("reason")
         .replace_strict(
             {
-                "BAD_ENCODING": undecodable_hint("in the encoding of the file"),
+                "BAD_ENCODING": undecodable_hint(layout.encoding),
                 "NUL_BYTE": "a NUL byte cannot stand in text",
                 "BAD_QUOTING": quoting,
             },

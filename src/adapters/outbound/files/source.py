@@ -12,7 +12,6 @@ import polars as pl
 
 from ....domain.errors import SourceError, ValidationError
 from ....ports.sources import (
-    LINE,
     SourceBatch,
     SourceDescription,
     SourceResult,
@@ -67,7 +66,7 @@ class FileSource:
         if encoding != "auto":
             python_codec(encoding)
         if quote not in {"auto", "none", QUOTE}:
-            raise ValidationError(f"{quote!r} cannot be a quote", hint="give auto, none or \"")
+            raise ValidationError(f"{quote!r} cannot be a quote", hint='give auto, none or "')
         if content is not None and path is not None:
             raise ValidationError("a file source reads a path or a content, not both")
         self._locations = as_locations(path) if content is None else ()
@@ -105,9 +104,7 @@ class FileSource:
         for _ in self._contents(None):
             pass
 
-    def stream(
-        self, *, batch_rows: int = 100_000, tap: Tap | None = None
-    ) -> Iterator[SourceBatch]:
+    def stream(self, *, batch_rows: int = 100_000, tap: Tap | None = None) -> Iterator[SourceBatch]:
         if batch_rows < 1:
             raise ValidationError(f"batch_rows is {batch_rows}", hint="give at least 1")
         return self._batches(batch_rows, tap, lambda _: None)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from ....domain.errors import ConfigurationError
 from ....ports.storage import StoreStatus
 from .database import Database
 from .dialects import Access
-from .revisions import HEAD, require_current, require_known
-
-VERSION_TABLE = "alembic_version"
+from .revisions import HEAD, VERSION, require_current, require_known
 
 
 class SqlStoreAdmin:
@@ -71,8 +69,6 @@ class SqlStoreAdmin:
             require_current(revision, dialect.location)
 
     def _revision(self, connection: Connection) -> str | None:
-        if not self._database.dialect.has_table(connection, VERSION_TABLE):
+        if not self._database.dialect.has_table(connection, VERSION.name):
             return None
-        found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}")
-        revision = found.scalar()
-        return None if revision is None else str(revision)
+        return connection.execute(select(VERSION.c.version_num)).scalar()

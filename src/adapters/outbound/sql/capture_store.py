@@ -7,10 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
-    Alias,
     ColumnElement,
+    FromClause,
     Select,
-    Table,
     exists,
     insert,
     select,
@@ -100,7 +99,7 @@ def listing(wanted: CaptureFilter) -> Select[Any]:
     return statement.order_by(*NEWEST_PARTITION_FIRST)
 
 
-def _kept(captures: Table | Alias, wanted: CaptureFilter) -> list[ColumnElement[bool]]:
+def _kept(captures: FromClause, wanted: CaptureFilter) -> list[ColumnElement[bool]]:
     """Conditions that choose among the captures of a partition."""
     conditions: list[ColumnElement[bool]] = []
     columns = captures.c

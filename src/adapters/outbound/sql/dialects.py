@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
@@ -70,6 +70,12 @@ class Dialect(Protocol):
         """The statement, limited to its first ``count`` rows."""
         ...
 
+    def batches(
+        self, connection: Connection, statement: Select[Any], size: int
+    ) -> Generator[list[tuple[Any, ...]], None, None]:
+        """The rows of a statement as the driver gives them, ``size`` at a time."""
+        ...
+
     def bulk_insert(
         self,
         connection: Connection,
@@ -88,7 +94,10 @@ class Dialect(Protocol):
         ...
 
     def restored(self, kind: Kind, values: tuple[Any, ...]) -> pl.Series:
-        """What the driver fetched from a column, as a series of the kind's type; exact."""
+        """What the driver fetched from a column, as a series of the kind's type; exact.
+
+        Of a NAME the column holds the number, which is given back as Int64.
+        """
         ...
 
     def translate(self, error: BaseException) -> SpineError:

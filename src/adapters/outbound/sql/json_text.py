@@ -24,4 +24,5 @@ def to_text(value: Any, what: str) -> str:
 
 
 def from_text(text: str) -> Any:
+    """The value that :func:`to_text` wrote."""
     return json.loads(text)

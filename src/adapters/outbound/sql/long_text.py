@@ -19,6 +19,7 @@ def insert_texts(
     table: Table,
     capture_key: int,
     rows: pl.DataFrame,
+    *,
     limits: Mapping[str, int],
     long_columns: Mapping[str, str],
 ) -> None:

@@ -44,12 +44,6 @@ class SqlManifestStore:
             },
         )
 
-    def list(self, wanted: PartitionFilter) -> list[ManifestEntry]:
-        statement = manifest_listing(wanted)
-        if wanted.limit is not None:
-            statement = self._transaction.dialect.first(statement, wanted.limit)
-        return [_entry(row) for row in self._transaction.rows(statement)]
-
     def link(self, edges: Iterable[LineageEdge]) -> None:
         wanted = list(edges)
         keys = capture_keys(self._transaction, (edge.capture for edge in wanted))
@@ -79,8 +73,15 @@ class SqlManifestStore:
             for row in self._transaction.rows(statement)
         ]
 
+    def list(self, wanted: PartitionFilter) -> list[ManifestEntry]:
+        statement = manifest_listing(wanted)
+        if wanted.limit is not None:
+            statement = self._transaction.dialect.first(statement, wanted.limit)
+        return [_entry(row) for row in self._transaction.rows(statement)]
+
 
 def manifest_listing(wanted: PartitionFilter) -> Select[Any]:
+    """The entries that a filter keeps, without its limit."""
     stages = case({stage.value: stage.order for stage in Stage}, value=MANIFEST.c.stage)
     return (
         select(MANIFEST, CAPTURES.c.capture_id, *PARTITION_COLUMNS)

@@ -75,7 +75,7 @@ class Names:
             self._table,
             self._capture_key,
             added.rename({"number": "name_no"}),
-            {"name": NAME_BYTES},
-            {"name": "name_long"},
+            limits={"name": NAME_BYTES},
+            long_columns={"name": "name_long"},
         )
         self._known = pl.concat([self._known, added])

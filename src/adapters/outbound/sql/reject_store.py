@@ -38,8 +38,8 @@ class SqlRejectStore:
                 REJECTS,
                 capture_key,
                 rows.with_row_index("reject_no", offset=1),
-                _LIMITS,
-                _LONG,
+                limits=_LIMITS,
+                long_columns=_LONG,
             )
         return rows.height
 

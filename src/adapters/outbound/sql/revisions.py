@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Column, MetaData, String, Table
+
 from ....domain.errors import ConfigurationError
 
 REVISIONS = ("0001",)
 HEAD = REVISIONS[-1]
+
+VERSION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False, primary_key=True),
+)
 
 
 def require_current(found: str, location: str, *, known: tuple[str, ...] = REVISIONS) -> None:

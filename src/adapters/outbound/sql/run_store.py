@@ -41,6 +41,10 @@ class SqlRunStore:
         found = self._transaction.rows(select(RUNS).where(RUNS.c.run_id == run_id))
         return _run(found[0]) if found else None
 
+    def live(self) -> list[Run]:
+        statement = select(RUNS).where(RUNS.c.run_state.in_(_LIVE)).order_by(RUNS.c.run_id.desc())
+        return [_run(row) for row in self._transaction.rows(statement)]
+
     def list(self, wanted: RunFilter) -> list[Run]:
         statement = select(RUNS).order_by(RUNS.c.run_id.desc())
         if wanted.pipeline is not None:
@@ -54,10 +58,6 @@ class SqlRunStore:
         if wanted.before is not None:
             statement = statement.where(RUNS.c.run_id < wanted.before)
         statement = self._transaction.dialect.first(statement, wanted.limit)
-        return [_run(row) for row in self._transaction.rows(statement)]
-
-    def live(self) -> list[Run]:
-        statement = select(RUNS).where(RUNS.c.run_state.in_(_LIVE)).order_by(RUNS.c.run_id.desc())
         return [_run(row) for row in self._transaction.rows(statement)]
 
 

@@ -6,6 +6,8 @@ carry its number. That halves both the file and the time to write it.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Date, Double, ForeignKey, Integer, Table, Text
 from sqlalchemy.types import TypeEngine
 
@@ -15,7 +17,7 @@ from .row_tables import FINRA_OTC_NAMES, FINRA_OTC_TABLES, Kind, RowTable
 
 NAME_BYTES = 1000
 
-_TYPES: dict[Kind, TypeEngine[object]] = {
+_TYPES: dict[Kind, TypeEngine[Any]] = {
     Kind.CODE: code(),
     Kind.NAME: Integer(),
     Kind.QUANTITY: quantity(),

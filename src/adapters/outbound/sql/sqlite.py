@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Select, Table, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -140,6 +140,20 @@ class SqliteDialect:
     def first(self, statement: S, count: int) -> S:
         return statement.limit(count)
 
+    def batches(
+        self, connection: Connection, statement: Select[Any], size: int
+    ) -> Generator[list[tuple[Any, ...]], None, None]:
+        with connection.execute(statement) as result:
+            cursor: sqlite3.Cursor = result.cursor  # type: ignore[assignment]  # pysqlite's own
+            while True:
+                try:
+                    batch = cursor.fetchmany(size)
+                except sqlite3.Error as error:
+                    raise self.translate(error) from error
+                if not batch:
+                    return
+                yield batch
+
     def bulk_insert(
         self,
         connection: Connection,
@@ -182,7 +196,7 @@ class SqliteDialect:
             )
         if kind is Kind.DAY:
             return pl.Series(values, dtype=pl.String).str.to_date("%Y-%m-%d")
-        return pl.Series(values, dtype=kind.dtype)
+        return pl.Series(values, dtype=pl.Int64 if kind is Kind.NAME else kind.dtype)
 
     def translate(self, error: BaseException) -> SpineError:
         return explain(error, self._path, self._busy_timeout)

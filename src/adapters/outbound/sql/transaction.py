@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable, Select
 
-from ....domain.errors import LoadError, SpineError
+from ....domain.errors import SpineError
 from .dialects import Dialect
 
 
@@ -18,7 +18,7 @@ class SqlTransaction:
         self._connection = connection
         self._writable = writable
         self._open = True
-        self._results: set[CursorResult[Any]] = set()
+        self._fetching: set[Generator[Any, None, None]] = set()
         self.dialect = dialect
 
     @property
@@ -49,43 +49,31 @@ class SqlTransaction:
 
     def batches(self, statement: Select[Any], size: int) -> Iterator[list[tuple[Any, ...]]]:
         """What the driver fetches, untouched, ``size`` rows at a time."""
-        result = self.reading.execute(statement.execution_options(stream_results=True))
-        self._results.add(result)
+        batches = self.dialect.batches(self.reading, statement, size)
+        self._fetching.add(batches)
         try:
-            while True:
-                # Leaving the unit of work has closed the cursor: say that, not what the driver says.
-                _ = self.reading
-                batch = self._fetch(result, size)
-                if not batch:
-                    return
+            for batch in batches:
                 yield batch
+                # Leaving the unit of work has ended the fetching: say so, never "no more rows".
+                _ = self.reading
         finally:
-            self._results.discard(result)
-            result.close()
-
-    def _fetch(self, result: CursorResult[Any], size: int) -> list[tuple[Any, ...]]:
-        cursor = result.cursor
-        if cursor is None:
-            raise LoadError("the database closed a cursor while its rows were read")
-        try:
-            return list(cursor.fetchmany(size))
-        except Exception as error:
-            raise self.dialect.translate(error) from error
+            batches.close()
+            self._fetching.discard(batches)
 
     def commit(self) -> None:
         connection = self.writing
-        self._close_results()
+        self._stop_fetching()
         connection.commit()
         self._open = False
 
     def end(self) -> None:
         """Roll back what was not committed. Leaves the connection to its owner."""
         self._open = False
-        self._close_results()
+        self._stop_fetching()
         if self._connection.in_transaction():
             self._connection.rollback()
 
-    def _close_results(self) -> None:
-        for result in tuple(self._results):
-            result.close()
-        self._results.clear()
+    def _stop_fetching(self) -> None:
+        for batches in tuple(self._fetching):
+            batches.close()
+        self._fetching.clear()

@@ -7,34 +7,46 @@ Alembic notes them.
 
 from __future__ import annotations
 
-from pathlib import Path
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Connection, MetaData, String, Table, delete, insert
+from sqlalchemy import Connection, delete, insert
 from sqlalchemy.schema import CreateTable
 
-from ..revisions import HEAD
-
-VERSION = Table(
-    "alembic_version",
-    MetaData(),
-    Column("version_num", String(32), nullable=False, primary_key=True),
-)
+from ..revisions import VERSION
+from . import versions
 
 
-def script_directory() -> ScriptDirectory:
-    return ScriptDirectory(str(Path(__file__).parent))
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One step of the schema: its number, the number before it, and what makes it."""
+
+    number: str
+    after: str | None
+    upgrade: Callable[[], None]
+
+
+def all_revisions() -> tuple[Revision, ...]:
+    """Every revision in the package ``versions``, oldest first: by the names of their files."""
+    names = sorted(item.name for item in pkgutil.iter_modules(versions.__path__))
+    modules = [import_module(f"{versions.__name__}.{name}") for name in names]
+    return tuple(
+        Revision(module.revision, module.down_revision, module.upgrade) for module in modules
+    )
 
 
 def migrate(connection: Connection, found: str | None) -> None:
     """Bring the schema from revision ``found`` (None: there is none yet) to the newest."""
     if found is None:
         connection.execute(CreateTable(VERSION))
-    pending = list(script_directory().iterate_revisions(HEAD, found or "base"))
+    revisions = all_revisions()
+    done = 0 if found is None else [item.number for item in revisions].index(found) + 1
     with Operations.context(MigrationContext.configure(connection)):
-        for revision in reversed(pending):
-            revision.module.upgrade()
+        for revision in revisions[done:]:
+            revision.upgrade()
     connection.execute(delete(VERSION))
-    connection.execute(insert(VERSION), {"version_num": HEAD})
+    connection.execute(insert(VERSION), {"version_num": revisions[-1].number})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from market_spine.adapters.outbound.sql.column_types import (
+from ...column_types import (
     UtcTimestamp,
     generated_key,
     quantity,
@@ -14,11 +14,10 @@ from market_spine.adapters.outbound.sql.column_types import (
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
+    """Make all tables of the first release."""
     _create_runs()
     _create_captures()
     _create_evidence()

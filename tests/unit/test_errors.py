@@ -1,0 +1,172 @@
+"""Errors are values: typed, categorised, complete, and free of secrets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from market_spine.domain.errors import (
+    Category,
+    ConfigurationError,
+    ErrorContext,
+    ForeignCause,
+    LoadError,
+    SourceError,
+    SpineError,
+    TransformError,
+    ValidationError,
+    as_spine_error,
+)
+
+KINDS = (
+    SpineError,
+    SourceError,
+    TransformError,
+    LoadError,
+    ValidationError,
+    ConfigurationError,
+)
+
+
+def test_all_twelve_categories_exist() -> None:
+    assert {item.value for item in Category} == {
+        "INTERNAL",
+        "CONFIGURATION",
+        "VALIDATION",
+        "SOURCE",
+        "TRANSFORM",
+        "LOAD",
+        "TRANSIENT",
+        "DEPENDENCY",
+        "TIMEOUT",
+        "RATE_LIMIT",
+        "PERMISSION",
+        "RESOURCE",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "category"),
+    [
+        (SpineError, Category.INTERNAL),
+        (SourceError, Category.SOURCE),
+        (TransformError, Category.TRANSFORM),
+        (LoadError, Category.LOAD),
+        (ValidationError, Category.VALIDATION),
+        (ConfigurationError, Category.CONFIGURATION),
+    ],
+)
+def test_each_type_has_its_category(kind: type[SpineError], category: Category) -> None:
+    assert kind("it broke").category is category
+
+
+@pytest.mark.parametrize("category", list(Category))
+def test_retryable_follows_the_category_unless_said(category: Category) -> None:
+    expected = category.value in {"TRANSIENT", "DEPENDENCY", "TIMEOUT", "RATE_LIMIT"}
+    assert SpineError("it broke", category=category).retryable is expected
+    assert SpineError("it broke", category=category, retryable=not expected).retryable is (
+        not expected
+    )
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+contexts = st.builds(
+    ErrorContext,
+    run=st.none() | st.text(),
+    pipeline=st.none() | st.text(),
+    step=st.none() | st.text(),
+    partition=st.none() | st.text(),
+    metadata=st.dictionaries(st.text(), json_values, max_size=3),
+)
+
+
+@st.composite
+def errors(draw: st.DrawFn, depth: int = 2) -> SpineError:
+    causes = st.none() | st.builds(ForeignCause, st.text(), st.text())
+    if depth:
+        causes = causes | errors(depth - 1)
+    return draw(st.sampled_from(KINDS))(
+        draw(st.text()),
+        category=draw(st.sampled_from(Category)),
+        hint=draw(st.none() | st.text(min_size=1)),
+        retryable=draw(st.none() | st.booleans()),
+        retry_after=draw(st.none() | st.floats(0, 1e6)),
+        context=draw(contexts),
+        cause=draw(causes),
+    )
+
+
+@given(errors())
+def test_the_dict_form_loses_nothing_even_through_json(error: SpineError) -> None:
+    form = json.loads(json.dumps(error.to_dict()))
+    restored = SpineError.from_dict(form)
+    assert type(restored) is type(error)
+    assert restored.to_dict() == form
+    assert (restored.category, restored.retryable, restored.retry_after) == (
+        error.category,
+        error.retryable,
+        error.retry_after,
+    )
+
+
+def test_an_exception_of_others_is_kept_as_cause() -> None:
+    try:
+        int("x")
+    except ValueError as original:
+        error = SourceError("cannot read the count", cause=original)
+    assert error.__cause__ is not None
+    assert error.to_dict()["cause"] == {
+        "type": "builtins.ValueError",
+        "message": "invalid literal for int() with base 10: 'x'",
+    }
+
+
+def test_context_is_completed_from_outside_and_never_overwritten() -> None:
+    error = LoadError("refused", context=ErrorContext(step="load", metadata={"table": "a"}))
+    error.within(ErrorContext(run="r1", step="outer", metadata={"table": "b", "host": "h"}))
+    assert error.context.to_dict() == {
+        "run": "r1",
+        "pipeline": None,
+        "step": "load",
+        "partition": None,
+        "metadata": {"table": "a", "host": "h"},
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cannot reach postgresql://spine:hunter22@db/prod",
+        "bad request: https://x.test/query?function=A&apikey=hunter22&x=1",
+        "header Authorization: Bearer hunter22hunter22hunter22",
+        "password=hunter22 was refused",
+        'client_secret: "hunter22"',
+    ],
+)
+def test_secrets_never_show(text: str) -> None:
+    error = SpineError(text, hint=text, metadata={"url": text, "api_key": "hunter22"}, cause=OSError(text))
+    assert "hunter22" not in json.dumps(error.to_dict())
+    assert "hunter22" not in repr(error)
+    assert "hunter22" not in str(error)
+
+
+def test_plain_words_are_not_taken_for_secrets() -> None:
+    text = "the basic information of token bearer certificates is missing"
+    assert SpineError(text).message == text
+
+
+def test_unexpected_exceptions_become_internal_and_name_the_work() -> None:
+    error = as_spine_error(KeyError("x"), doing="pipeline a.b")
+    assert error.category is Category.INTERNAL
+    assert "pipeline a.b" in error.message
+    assert as_spine_error(error, doing="anything") is error
+
+
+def test_out_of_memory_is_a_resource_error() -> None:
+    assert as_spine_error(MemoryError(), doing="sorting").category is Category.RESOURCE
