@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the packages below src/, and the code generated from the protos."""
+"""What pyproject.toml cannot say: the packages below src/, and the code made from the protos."""
 
 from __future__ import annotations
 

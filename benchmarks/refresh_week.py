@@ -24,6 +24,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -226,8 +227,7 @@ def goals(sizes: Sequence[Figures]) -> list[Goal]:
         if size.rows == GOAL_ROWS:
             found.append(Goal(f"refresh / indexed import at {size.rows:,}", GOAL_RATIO, size.ratio))
             found.append(Goal(f"peak RSS in MB at {size.rows:,}", GOAL_RSS_MB, size.rss_mb))
-    small, large = min(sizes, key=lambda s: s.rows), max(sizes, key=lambda s: s.rows)
-    if large.rows > small.rows:
+    for small, large in pairwise(sorted(sizes, key=lambda size: size.rows)):
         span = f"from {small.rows:,} to {large.rows:,} rows"
         slower = large.seconds_per_million / small.seconds_per_million
         larger = large.rss_mb_per_million / small.rss_mb_per_million
@@ -330,6 +330,7 @@ def main() -> int:
     if given.import_by_python:
         import_by_python(*given.import_by_python)
         return 0
+    given.rows = sorted(set(given.rows))
     if min(*given.rows, given.repeats) < 1:
         parser().error("--rows and --repeats: give numbers from 1")
     shell = shutil.which("sqlite3")

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..domain.captures import Capture, CaptureFilter, ManifestEntry, PartitionFilter
-from ..domain.captures import Reject, RejectFilter
+from ..domain.captures import (
+    Capture,
+    CaptureFilter,
+    ManifestEntry,
+    PartitionFilter,
+    Reject,
+    RejectFilter,
+)
 from ..domain.quality import QualityResult
 from ..ports.storage import Store
 

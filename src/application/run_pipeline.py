@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,9 +146,7 @@ class RunPipeline:
             result.error.within(context.where)
         return replace(result, warnings=(*context.warnings, *result.warnings))
 
-    def _finished(
-        self, run: Run, result: Result[Any], state: RunState | None = None
-    ) -> Run:
+    def _finished(self, run: Run, result: Result[Any], state: RunState | None = None) -> Run:
         return replace(
             run,
             state=state or (RunState.SUCCEEDED if result.ok else RunState.FAILED),
@@ -163,7 +161,7 @@ class RunPipeline:
             unit.runs.finish(run)
             unit.commit()
 
-    def _close_interrupted(self, live: list[Run], finish: Callable[[Run], bool]) -> None:
+    def _close_interrupted(self, live: Sequence[Run], finish: Callable[[Run], bool]) -> None:
         """Every process helps to recover: runs whose process is gone are closed as failed."""
         for run in live:
             if run.owner is not None and not self.processes.alive(run.owner):

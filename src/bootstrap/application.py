@@ -103,4 +103,3 @@ def _given(settings: Settings) -> list[str]:
     return [
         redact(f"{name}={getattr(settings, name)}") for name in sorted(settings.model_fields_set)
     ]
-

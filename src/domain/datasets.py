@@ -22,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """What a dataset promises its readers: columns in order, and the key that rows are unique by."""
+    """What a dataset promises its readers: columns in order, and the key that is unique."""
 
     name: str
     description: str

@@ -67,9 +67,7 @@ def checked_name(name: str, kind: str) -> str:
     return name
 
 
-def signature_parameters(
-    function: Callable[..., Any], *, owner: str
-) -> tuple[ParameterSpec, ...]:
+def signature_parameters(function: Callable[..., Any], *, owner: str) -> tuple[ParameterSpec, ...]:
     """The parameters after the context, from the signature's types, defaults and annotations."""
     try:
         hints: Mapping[str, Any] = get_type_hints(function, include_extras=True)

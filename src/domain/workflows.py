@@ -51,9 +51,7 @@ class Workflow:
         return tuple(found)
 
 
-def workflow(
-    name: str, *steps: Step, description: str = "", origin: str = "user"
-) -> Workflow:
+def workflow(name: str, *steps: Step, description: str = "", origin: str = "user") -> Workflow:
     """Declare a workflow.
 
     Raises ConfigurationError when it has no step, when two steps share a name, when a step comes

@@ -53,6 +53,7 @@ class SourceBatch:
 
 
 def empty_malformed() -> pl.DataFrame:
+    """No malformed record."""
     return pl.DataFrame(schema=MALFORMED_SCHEMA)
 
 
@@ -90,12 +91,10 @@ class Source(Protocol):
     def describe(self) -> SourceDescription: ...
 
     def validate(self) -> None:
-        """Check that the source can be read, cheaply; raises a SpineError that says what is wrong."""
+        """Check cheaply that it can be read; raises a SpineError that says what is wrong."""
         ...
 
-    def stream(
-        self, *, batch_rows: int = 100_000, tap: Tap | None = None
-    ) -> Iterator[SourceBatch]:
+    def stream(self, *, batch_rows: int = 100_000, tap: Tap | None = None) -> Iterator[SourceBatch]:
         """Batches of about ``batch_rows`` records in bounded memory.
 
         Raises a SourceError or ValidationError where the source cannot be read to its end:
@@ -145,6 +144,6 @@ def register_source(name: str, *, description: str | None = None) -> Callable[[F
 
 
 def source_type_of(thing: object) -> SourceType | None:
-    """What :func:`register_source` left on ``thing``, if anything (subclasses do not inherit it)."""
+    """What :func:`register_source` left on ``thing`` itself, if anything."""
     found = getattr(thing, "__dict__", {}).get(_MARK)
     return found if isinstance(found, SourceType) else None

@@ -34,11 +34,11 @@ class RunStore(Protocol):
 
     def get(self, run_id: str) -> Run | None: ...
 
-    def list(self, wanted: RunFilter) -> list[Run]:
+    def list(self, wanted: RunFilter) -> Sequence[Run]:
         """Newest first (descending id)."""
         ...
 
-    def live(self) -> list[Run]:
+    def live(self) -> Sequence[Run]:
         """All runs that are PENDING or RUNNING."""
         ...
 
@@ -59,7 +59,7 @@ class CaptureStore(Protocol):
 
     def get(self, capture_id: str) -> Capture | None: ...
 
-    def list(self, wanted: CaptureFilter) -> list[Capture]:
+    def list(self, wanted: CaptureFilter) -> Sequence[Capture]:
         """Descending period, ascending segment, descending sequence."""
         ...
 
@@ -98,7 +98,7 @@ class RejectStore(Protocol):
         """Put rejects (line Int64; reason, detail, raw String) in place of the capture's; count."""
         ...
 
-    def list(self, wanted: RejectFilter) -> list[Reject]: ...
+    def list(self, wanted: RejectFilter) -> Sequence[Reject]: ...
 
 
 class QualityStore(Protocol):
@@ -106,7 +106,7 @@ class QualityStore(Protocol):
 
     def add(self, results: Iterable[QualityResult]) -> None: ...
 
-    def list(self, wanted: PartitionFilter) -> list[QualityResult]:
+    def list(self, wanted: PartitionFilter) -> Sequence[QualityResult]:
         """Newest first; the checks of one run in the order they were added."""
         ...
 
@@ -118,7 +118,7 @@ class ManifestStore(Protocol):
         """Note that a capture has reached a stage; replaces an earlier note of the same stage."""
         ...
 
-    def list(self, wanted: PartitionFilter) -> list[ManifestEntry]:
+    def list(self, wanted: PartitionFilter) -> Sequence[ManifestEntry]:
         """Descending period, ascending segment, newest capture first, stages in their order."""
         ...
 
@@ -126,7 +126,7 @@ class ManifestStore(Protocol):
         """Note lineage; the same edge twice is one."""
         ...
 
-    def lineage(self, run_id: str) -> list[LineageEdge]: ...
+    def lineage(self, run_id: str) -> Sequence[LineageEdge]: ...
 
 
 class UnitOfWork(Protocol):

@@ -138,7 +138,7 @@ def test_paging_while_another_process_commits_runs(
     assert seen == list(range(25, 0, -1))
 
 
-def test_a_database_that_cannot_be_read_tells_no_detail_of_the_driver(
+def test_a_database_that_cannot_be_read_is_a_typed_failure(
     store: SqlStore, url: str, tmp_path: Path
 ) -> None:
     store.close()
@@ -148,4 +148,5 @@ def test_a_database_that_cannot_be_read_tells_no_detail_of_the_driver(
         get(stub, "0198c5e2")
 
     problem: Any = raised.value
-    assert problem.code().name == "X", problem
+    assert problem.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "no SQLite database" in problem.details()

@@ -150,7 +150,9 @@ def test_context_is_completed_from_outside_and_never_overwritten() -> None:
     ],
 )
 def test_secrets_never_show(text: str) -> None:
-    error = SpineError(text, hint=text, metadata={"url": text, "api_key": "hunter22"}, cause=OSError(text))
+    error = SpineError(
+        text, hint=text, metadata={"url": text, "api_key": "hunter22"}, cause=OSError(text)
+    )
     assert "hunter22" not in json.dumps(error.to_dict())
     assert "hunter22" not in repr(error)
     assert "hunter22" not in str(error)

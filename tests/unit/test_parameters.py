@@ -24,7 +24,7 @@ class Color(StrEnum):
 
 
 @pipeline("tests.all_types")
-def all_types(  # noqa: PLR0917
+def all_types(
     context: Any,
     count: int,
     name: str = "x",
@@ -139,9 +139,7 @@ def test_stored_parameters_are_plain_json() -> None:
 
 
 def test_a_date_as_timestamp_means_its_end() -> None:
-    assert parse_timestamp("2025-12-16") == datetime(
-        2025, 12, 16, 23, 59, 59, 999999, tzinfo=UTC
-    )
+    assert parse_timestamp("2025-12-16") == datetime(2025, 12, 16, 23, 59, 59, 999999, tzinfo=UTC)
     assert parse_timestamp("2025-12-16T09:30") == datetime(2025, 12, 16, 9, 30, tzinfo=UTC)
 
 
@@ -155,7 +153,7 @@ def test_arbitrary_input_is_parsed_or_refused_typed(given: dict[str, Any]) -> No
 
 
 def test_a_parameter_without_type_is_refused_when_declared() -> None:
-    with pytest.raises(ConfigurationError, match="'file' of pipeline a.b has no declared type"):
+    with pytest.raises(ConfigurationError, match=r"'file' of pipeline a\.b has no declared type"):
 
         @pipeline("a.b")
         def untyped(context, file):  # type: ignore[no-untyped-def]  # the very mistake

@@ -19,7 +19,7 @@ def test_two_things_of_one_name_are_refused_but_the_same_one_is_welcome() -> Non
     registry: Registry[Thing] = Registry("thing")
     one = registry.add(Thing("a.b"))
     assert registry.add(one) is one
-    with pytest.raises(ConfigurationError, match="two things are named 'a.b'"):
+    with pytest.raises(ConfigurationError, match=r"two things are named 'a\.b'"):
         registry.add(Thing("a.b", 2))
     assert len(registry) == 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from graphlib import CycleError, TopologicalSorter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,10 +57,12 @@ def test_any_graph_is_either_ordered_or_refused(edges: list[tuple[int, int]]) ->
         for node in range(8)
     ]
     try:
-        graph = workflow("a.b", *steps)
-    except ConfigurationError as error:
-        assert "cycle" in error.message
+        TopologicalSorter({s.name: s.after for s in steps}).prepare()
+    except CycleError:
+        with pytest.raises(ConfigurationError, match="cycle"):
+            workflow("a.b", *steps)
         return
+    graph = workflow("a.b", *steps)
     place = {step.name: index for index, step in enumerate(graph.steps)}
     assert len(place) == 8
     assert all(place[f"s{a}"] < place[f"s{b}"] for a, b in edges)

@@ -122,7 +122,9 @@ class Backfill:
         ]
         value = {
             "files": [_line(file, item) for file, item in zip(files, outcomes, strict=True)],
-            "missing_weeks": {tier: [str(week) for week in weeks] for tier, weeks in missing.items()},
+            "missing_weeks": {
+                tier: [str(week) for week in weeks] for tier, weeks in missing.items()
+            },
         }
         error = _summary(failed, len(files)) if failed else None
         return Result(value, error, counts, tuple(warnings))

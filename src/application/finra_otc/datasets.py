@@ -7,7 +7,7 @@ moment asked for: a week that is restated or arrives late can never leave a stal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
@@ -25,7 +25,7 @@ from ...domain.finra_otc.datasets import (
     TABLE_VENUE_SHARE,
     TABLE_VENUE_VOLUME,
 )
-from ...domain.quality import worst_status
+from ...domain.quality import CheckResult, worst_status
 from ...ports.storage import UnitOfWork
 from ..read_datasets import Dataset
 
@@ -90,7 +90,7 @@ class Reader:
         found = self._kept[key]
         return found if found.width else None
 
-    def window(self, capture: Capture, query: DatasetQuery) -> list[Capture]:
+    def window(self, capture: Capture, query: DatasetQuery) -> Sequence[Capture]:
         """The current captures of the six weeks that end with the capture's own."""
         week = capture.partition.period
         return current(
@@ -129,7 +129,7 @@ def finra_otc_datasets() -> list[Dataset]:
     ]
 
 
-def current(unit: UnitOfWork, query: DatasetQuery, stage: Stage) -> list[Capture]:
+def current(unit: UnitOfWork, query: DatasetQuery, stage: Stage) -> Sequence[Capture]:
     """The captures that answer a query: the newest of each partition known at ``as_of``."""
     return unit.captures.list(
         CaptureFilter(
@@ -220,7 +220,7 @@ def _research_snapshot(reader: Reader, query: DatasetQuery) -> Iterator[pl.DataF
 
 def _worst(unit: UnitOfWork, capture: Capture) -> str:
     """The worst status among the newest answer of each check on the capture."""
-    newest = {}
+    newest: dict[str, CheckResult] = {}
     for item in unit.quality.list(PartitionFilter(capture=capture.id, limit=None)):
         newest.setdefault(item.result.check, item.result)
     return worst_status(newest.values())
@@ -229,7 +229,9 @@ def _worst(unit: UnitOfWork, capture: Capture) -> str:
 def _where(spec: DatasetSpec, query: DatasetQuery) -> dict[str, str]:
     """Conditions that the store can use to read less."""
     wanted = {**query.equals, **({"symbol": query.symbol} if query.symbol is not None else {})}
-    return {name: wanted[name] for name in spec.key if name in ("symbol", "mpid") and name in wanted}
+    return {
+        name: wanted[name] for name in spec.key if name in ("symbol", "mpid") and name in wanted
+    }
 
 
 def _labelled(rows: pl.DataFrame, capture: Capture) -> pl.DataFrame:

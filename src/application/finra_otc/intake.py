@@ -99,9 +99,7 @@ def _read(source: Source, tap: Tap | None) -> Intake:
             f"{described.name} has no data rows",
             hint="a weekly file has at least one row; fetch it again",
         )
-    return Intake(
-        described.name, described.type, frame, bad, delimiter, source.describe().options
-    )
+    return Intake(described.name, described.type, frame, bad, delimiter, source.describe().options)
 
 
 def assign(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -46,7 +47,7 @@ class FinraOtcPipelines:
 
     def all(self) -> list[Pipeline]:
         """The pipelines, ready to be registered."""
-        declared = {
+        declared: dict[str, Callable[..., Result[Any]]] = {
             "refresh_week": self.refresh_week,
             "ingest_week": self.ingest_week,
             "normalize_week": self.normalize_week,
@@ -109,9 +110,7 @@ class FinraOtcPipelines:
     def backfill(
         self,
         context: RunContext,
-        files: Annotated[
-            Path, Param("Folder or glob of weekly files", example="downloads/*.csv")
-        ],
+        files: Annotated[Path, Param("Folder or glob of weekly files", example="downloads/*.csv")],
         tiers: Annotated[
             tuple[TierCode, ...] | None, Param("Only these tiers", example="T1,T2")
         ] = None,

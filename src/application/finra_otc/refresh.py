@@ -152,9 +152,7 @@ class Refresher:
         graded: Sequence[CheckResult],
     ) -> None:
         report.grade = grade(graded).value
-        report.findings += tuple(
-            f"{item.check}: {item.message}" for item in fresh if item.failed
-        )
+        report.findings += tuple(f"{item.check}: {item.message}" for item in fresh if item.failed)
 
     def _blocked(self, report: PartitionReport, results: Sequence[CheckResult]) -> bool:
         closed = gate(report, results)

@@ -60,9 +60,7 @@ def metrics(reports: Sequence[PartitionReport]) -> dict[str, Metric]:
         "rows_accepted": sum(report.rows_accepted for report in reports),
         "rows_rejected": sum(report.rows_rejected for report in reports),
         "partitions": len(reports),
-        "captures_added": sum(
-            report.action in ("CAPTURED", "RESTATED") for report in reports
-        ),
+        "captures_added": sum(report.action in ("CAPTURED", "RESTATED") for report in reports),
         "already_captured": sum(not report.written for report in reports),
     }
     if changes:

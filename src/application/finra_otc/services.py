@@ -35,4 +35,3 @@ class Services:
     def sessions_in(self, week: date) -> int:
         """How many days of the week that begins on Monday ``week`` had a session."""
         return len(self.calendar.sessions(*sessions_window(week)))
-

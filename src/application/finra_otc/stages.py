@@ -131,11 +131,7 @@ class Stages:
         self.unit.rows.replace(TABLE_VENUE_SHARE, capture.key, venues)
         history = self.history(capture.partition)
         previous = next(
-            (
-                item
-                for item in history
-                if item.partition.period == capture.partition.period - _WEEK
-            ),
+            (item for item in history if item.partition.period == capture.partition.period - _WEEK),
             None,
         )
         results = checks.measure_checks(
@@ -147,17 +143,13 @@ class Stages:
             ),
         )
         self._checked(capture, results)
-        self._reached(
-            capture, Stage.MEASURED, symbols.height, grade([*earlier, *results])
-        )
-        self.unit.manifest.link(
-            LineageEdge(self.run, item.id, "INPUT") for item in history
-        )
+        self._reached(capture, Stage.MEASURED, symbols.height, grade([*earlier, *results]))
+        self.unit.manifest.link(LineageEdge(self.run, item.id, "INPUT") for item in history)
         return results
 
     # What the stages read
 
-    def history(self, partition: Partition) -> list[Capture]:
+    def history(self, partition: Partition) -> Sequence[Capture]:
         """The current captures of the five weeks before, newest first."""
         return self.unit.captures.list(
             CaptureFilter(
@@ -221,9 +213,7 @@ class Stages:
                 blocked=reached is Grade.F,
             )
         )
-        self.unit.manifest.link(
-            [LineageEdge(self.run, capture.id, "OUTPUT", capture.partition)]
-        )
+        self.unit.manifest.link([LineageEdge(self.run, capture.id, "OUTPUT", capture.partition)])
 
     def _checked(self, capture: Capture, results: Sequence[CheckResult]) -> None:
         now = self.services.clock.now()

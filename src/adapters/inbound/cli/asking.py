@@ -22,9 +22,7 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so man
 Week = Annotated[
     str | None, typer.Option("--week", help="Monday of the week, YYYY-MM-DD.", metavar="DATE")
 ]
-Tier = Annotated[
-    str | None, typer.Option("--tier", help="Tier: T1, T2 or OTC.", metavar="CODE")
-]
+Tier = Annotated[str | None, typer.Option("--tier", help="Tier: T1, T2 or OTC.", metavar="CODE")]
 AsOf = Annotated[
     str | None,
     typer.Option(
@@ -42,10 +40,12 @@ def services(context: typer.Context) -> CliServices:
 
 
 def moment(text: str | None) -> datetime | None:
+    """The value of --as-of."""
     return _read(text, parse_timestamp, "--as-of", "an ISO timestamp such as 2025-12-16T09:30:00Z")
 
 
 def monday(text: str | None) -> date | None:
+    """The value of --week; raises a ValidationError for a day that is no Monday."""
     from ....domain.finra_otc.weeks import check_week
 
     day = _read(text, date.fromisoformat, "--week", "a date (YYYY-MM-DD)")
@@ -53,6 +53,7 @@ def monday(text: str | None) -> date | None:
 
 
 def tier(text: str | None) -> str | None:
+    """The value of --tier as a tier code."""
     if text is None:
         return None
     from ....domain.finra_otc.weeks import Tier as Code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +15,7 @@ Capture = Annotated[str | None, typer.Option("--capture", help="Only this captur
 
 def groups() -> dict[str, typer.Typer]:
     """One group per kind of evidence, each with a list command."""
-    commands = {
+    commands: dict[str, tuple[Callable[..., None], str]] = {
         "captures": (list_captures, "Captures: observations of a source, by content."),
         "rejects": (list_rejects, "Rows that were refused, with reason, line and raw text."),
         "quality": (list_quality, "Outcomes of quality checks."),

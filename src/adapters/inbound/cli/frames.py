@@ -58,9 +58,7 @@ def plain_decimals(frame: pl.DataFrame, *, numbers: bool = False) -> pl.DataFram
     if numbers:
         whole = [n for n in wanted if frame.select((pl.col(n) % 1 == 0).all()).item()]
         frame = frame.with_columns(pl.col(n).cast(pl.Int64) for n in whole)
-        return frame.with_columns(
-            pl.col(n).cast(pl.Float64) for n in wanted if n not in whole
-        )
+        return frame.with_columns(pl.col(n).cast(pl.Float64) for n in wanted if n not in whole)
     return frame.with_columns(
         pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
         for name in wanted
@@ -85,7 +83,9 @@ def _write_json(frames: Iterable[pl.DataFrame], file: IO[bytes]) -> None:
 
 
 def _members(frame: pl.DataFrame) -> pl.Expr:
-    return pl.concat_str([_member(name, dtype) for name, dtype in frame.schema.items()], separator=", ")
+    return pl.concat_str(
+        [_member(name, dtype) for name, dtype in frame.schema.items()], separator=", "
+    )
 
 
 def _member(name: str, dtype: pl.DataType) -> pl.Expr:

@@ -66,6 +66,7 @@ def cell(value: Any) -> str:
 
 
 def say(text: str) -> None:
+    """Print a line as it is."""
     console().print(text, markup=False)
 
 
@@ -79,9 +80,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, SpineError):
         return value.to_dict()
     if is_dataclass(value) and not isinstance(value, type):
-        return {
-            name: plain(getattr(value, name)) for name in value.__dataclass_fields__
-        }
+        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set):
@@ -98,7 +97,11 @@ def show_error(error: SpineError) -> None:
     from rich.text import Text
 
     out = console(stderr=True)
-    out.print(Text(f"error [{error.category.value}] ", style="bold red").append(error.message, style="not bold default"))
+    out.print(
+        Text(f"error [{error.category.value}] ", style="bold red").append(
+            error.message, style="not bold default"
+        )
+    )
     if error.hint:
         out.print(Text("  next: ", style="bold").append(error.hint, style="not bold"))
 
@@ -109,6 +112,7 @@ def exit_code(error: SpineError) -> int:
 
 
 def stop(error: SpineError) -> NoReturn:
+    """Show the error and leave with its exit code."""
     show_error(error)
     raise typer.Exit(exit_code(error)) from error
 
@@ -130,4 +134,3 @@ def _box() -> Any:
     from rich import box
 
     return box.SIMPLE_HEAD
-

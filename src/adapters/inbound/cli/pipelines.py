@@ -21,23 +21,25 @@ def list_all(context: typer.Context, json: asking.Json = False) -> None:
     """List pipelines and workflows, those of SPINE_MODULES and installed packages included."""
     with output.errors_shown():
         found = asking.services(context)
-        listed = [
-            *(("pipeline", item) for item in found.pipelines()),
-            *(("workflow", item) for item in found.workflows()),
-        ]
         rows = [
-            {
-                "name": item.name,
-                "kind": kind,
-                "origin": item.origin,
-                "description": item.description,
-            }
-            for kind, item in listed
+            *(_line(item, "pipeline") for item in found.pipelines()),
+            *(_line(item, "workflow") for item in found.workflows()),
         ]
         if json:
             output.print_json(rows)
         else:
-            output.table("", ["name", "kind", "origin", "description"], (r.values() for r in rows))
+            output.table(
+                "", ["name", "kind", "origin", "description"], ([*r.values()] for r in rows)
+            )
+
+
+def _line(item: Pipeline | Workflow, kind: str) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "kind": kind,
+        "origin": item.origin,
+        "description": item.description,
+    }
 
 
 @app.command("show")
@@ -59,13 +61,11 @@ def show(
 def _show_pipeline(item: Pipeline, json: bool) -> None:
     rows = [_parameter(spec) for spec in item.parameters]
     if json:
-        output.print_json(
-            {"name": item.name, "description": item.description, "parameters": rows}
-        )
+        output.print_json({"name": item.name, "description": item.description, "parameters": rows})
         return
     output.say(f"{item.name}: {item.description}")
     columns = ["parameter", "expected", "required", "default", "description", "example"]
-    output.table("", columns, (row.values() for row in rows))
+    output.table("", columns, ([*row.values()] for row in rows))
 
 
 def _parameter(spec: ParameterSpec) -> dict[str, Any]:
@@ -101,4 +101,4 @@ def _show_workflow(graph: Workflow, json: bool) -> None:
         return
     output.say(f"{graph.name}: {graph.description}")
     output.say(f"parameters: {', '.join(graph.inputs) or 'none'}")
-    output.table("", ["step", "runs", "after", "parameters"], (row.values() for row in rows))
+    output.table("", ["step", "runs", "after", "parameters"], ([*row.values()] for row in rows))

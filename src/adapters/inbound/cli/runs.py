@@ -38,9 +38,7 @@ def list_runs(
                 hint=f"expected one of {', '.join(RunState)}",
             ) from None
         found = asking.services(context).read_runs()
-        listed = found.list(
-            RunFilter(pipeline=pipeline, state=wanted, parent=parent, limit=limit)
-        )
+        listed = found.list(RunFilter(pipeline=pipeline, state=wanted, parent=parent, limit=limit))
         if json:
             output.print_json([_document(item) for item in listed])
             return

@@ -12,7 +12,8 @@ from . import asking, output
 def serve(
     context: typer.Context,
     listen: Annotated[
-        str, typer.Option(help="Address to listen on; port 0 takes a free one.", metavar="HOST:PORT")
+        str,
+        typer.Option(help="Address to listen on; port 0 takes a free one.", metavar="HOST:PORT"),
     ] = "127.0.0.1:50051",
 ) -> None:
     """Serve run history, health and reflection over gRPC until SIGTERM or Ctrl-C."""

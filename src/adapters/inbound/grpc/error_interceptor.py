@@ -43,7 +43,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  #
         kind = next(name for name in _KINDS if getattr(handler, name) is not None)
         method = str(handler_call_details.method)
         behaviour, read = getattr(handler, kind), handler.request_deserializer
-        if not handler.request_streaming:
+        if read is not None and not handler.request_streaming:
             # Reading the request here puts a malformed one under the same rule.
             behaviour, read = _reading(behaviour, read), None
         guarded = _guarded(behaviour, method)

@@ -34,7 +34,7 @@ def _joined(pieces: list[Piece]) -> Piece:
         return pieces[0]
     # A key of JSON that appears late is a column only from there on.
     return Piece(
-        pl.concat([piece.frame for piece in pieces], how="diagonal"),
+        stacked([piece.frame for piece in pieces]),
         pl.concat([piece.malformed for piece in pieces]),
     )
 
@@ -53,3 +53,9 @@ def _cut(piece: Piece, rows: int) -> tuple[Piece, Piece]:
         Piece(frame.head(good), malformed.head(bad)),
         Piece(frame.slice(good), malformed.slice(bad)),
     )
+
+
+def stacked(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """The frames as one, with every column that one of them has, LINE last."""
+    frame = pl.concat(frames, how="diagonal")
+    return frame.select(pl.exclude(LINE), LINE)

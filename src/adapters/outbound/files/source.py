@@ -19,7 +19,7 @@ from ....ports.sources import (
     empty_malformed,
     register_source,
 )
-from .batching import regroup
+from .batching import regroup, stacked
 from .compression import members
 from .content import Content, ReadOptions, same_columns
 from .encoding import python_codec
@@ -124,7 +124,7 @@ class FileSource:
         empty: list[pl.DataFrame] = []
         batches = list(self._batches(_FETCH_ROWS, count, empty.append))
         frames = [*empty, *(batch.frame for batch in batches)]
-        frame = pl.concat(frames, how="diagonal")
+        frame = stacked(frames)
         malformed = pl.concat([empty_malformed(), *(batch.malformed for batch in batches)])
         return SourceResult(
             type="file",

@@ -25,7 +25,8 @@ class LocalFileFinder:
         if not found:
             raise SourceError(
                 f"no file found in {where}" if where.is_dir() else f"nothing matches {where}",
-                hint=f"expected files named *{', *'.join(_SUFFIXES)} (plain or {', '.join(_PACKED)})",
+                hint=f"expected names that end in {', '.join(_SUFFIXES)}, plain or with "
+                f"{', '.join(_PACKED)} behind",
             )
         return sorted(found)
 

@@ -1,0 +1,82 @@
+"""A store in memory with the semantics of the SQL stores: for tests, and for trying things out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..domain.captures import Partition
+from ..ports.storage import StoreStatus, UnitOfWork
+from .memory_store_captures import MemoryCaptureStore, MemoryManifestStore
+from .memory_store_rows import MemoryQualityStore, MemoryRejectStore, MemoryRowStore
+from .memory_store_runs import MemoryRunStore
+from .memory_store_state import MemoryState, MemoryTransaction
+
+_REVISION = "memory"
+
+
+class MemoryUnitOfWork:
+    """The stores of one transaction. It is over once it is committed or left."""
+
+    def __init__(self, store: MemoryStore, transaction: MemoryTransaction) -> None:
+        self._store = store
+        self._transaction = transaction
+        self.runs = MemoryRunStore(transaction)
+        self.captures = MemoryCaptureStore(transaction)
+        self.rows = MemoryRowStore(transaction)
+        self.rejects = MemoryRejectStore(transaction)
+        self.quality = MemoryQualityStore(transaction)
+        self.manifest = MemoryManifestStore(transaction)
+
+    def lock(self, partition: Partition) -> None:
+        del partition
+        _ = self._transaction.writing
+
+    def commit(self) -> None:
+        self._store.publish(self._transaction.writing)
+        self._transaction.close()
+
+
+class MemoryStore:
+    """Implements Store and StoreAdmin for one process; its content ends with the object.
+
+    One unit of work writes at a time, others wait for it. Readers see the last commit.
+    """
+
+    def __init__(self) -> None:
+        self._state = MemoryState()
+        self._writer = threading.Lock()
+
+    @contextmanager
+    def write(self) -> Iterator[UnitOfWork]:
+        with self._writer:
+            transaction = MemoryTransaction(self._state.copy(), writable=True)
+            try:
+                yield MemoryUnitOfWork(self, transaction)
+            finally:
+                transaction.close()
+
+    @contextmanager
+    def read(self) -> Iterator[UnitOfWork]:
+        transaction = MemoryTransaction(self._state, writable=False)
+        try:
+            yield MemoryUnitOfWork(self, transaction)
+        finally:
+            transaction.close()
+
+    def publish(self, state: MemoryState) -> None:
+        """Make ``state`` what readers see from now on; called by a unit of work that commits."""
+        self._state = state
+
+    def upgrade(self) -> StoreStatus:
+        return self.status()
+
+    def status(self) -> StoreStatus:
+        return StoreStatus("memory", "memory", "", _REVISION, _REVISION, latency=0.0)
+
+    def ensure_ready(self) -> None:
+        """Nothing to do: there is no schema to create."""
+
+    def close(self) -> None:
+        """Nothing to do: there are no connections."""

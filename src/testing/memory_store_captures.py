@@ -1,0 +1,156 @@
+"""Captures, manifest and lineage in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+from ..domain.captures import (
+    Capture,
+    CaptureFilter,
+    LineageEdge,
+    ManifestEntry,
+    Partition,
+    PartitionFilter,
+    Stage,
+)
+from ..domain.errors import LoadError
+from .memory_store_state import MemoryState, MemoryTransaction, as_json, as_utc
+
+
+class MemoryCaptureStore:
+    """Captures of one transaction."""
+
+    def __init__(self, transaction: MemoryTransaction) -> None:
+        self._transaction = transaction
+
+    def add(self, capture: Capture) -> Capture:
+        state = self._transaction.writing
+        if capture.id in state.captures:
+            raise LoadError(f"there is a capture {capture.id} already")
+        state.require_run(capture.run)
+        newest = max(
+            (item for item in state.captures.values() if item.partition == capture.partition),
+            key=lambda item: item.sequence,
+            default=None,
+        )
+        at = as_utc(capture.captured_at)
+        if newest is not None and at < newest.captured_at:
+            at = newest.captured_at + timedelta(microseconds=1)
+        state.captures[capture.id] = replace(
+            capture,
+            captured_at=at,
+            source_options=as_json(capture.source_options, "the source options"),
+            sequence=newest.sequence + 1 if newest else 1,
+            supersedes=newest.id if newest else None,
+            key=len(state.captures) + 1,
+        )
+        return state.captures[capture.id]
+
+    def record_counts(self, capture_key: int, *, read: int, accepted: int, rejected: int) -> None:
+        state = self._transaction.writing
+        capture = state.capture_of_key(capture_key)
+        state.captures[capture.id] = replace(
+            capture, rows_read=read, rows_accepted=accepted, rows_rejected=rejected
+        )
+
+    def get(self, capture_id: str) -> Capture | None:
+        return self._transaction.reading.captures.get(capture_id)
+
+    def list(self, wanted: CaptureFilter) -> list[Capture]:
+        state = self._transaction.reading
+        found = sorted(
+            (item for item in state.captures.values() if _kept(state, item, wanted)),
+            key=newest_partition_first,
+        )
+        if wanted.latest_only:
+            newest: dict[Partition, Capture] = {}
+            for item in found:
+                newest.setdefault(item.partition, item)
+            found = [item for item in found if newest[item.partition] is item]
+        return found[: wanted.limit]
+
+
+class MemoryManifestStore:
+    """Manifest and lineage of one transaction."""
+
+    def __init__(self, transaction: MemoryTransaction) -> None:
+        self._transaction = transaction
+
+    def record(self, entry: ManifestEntry) -> None:
+        state = self._transaction.writing
+        capture = state.capture(entry.capture)
+        state.require_run(entry.run)
+        state.manifest[entry.capture, entry.stage] = replace(
+            entry, partition=capture.partition, reached_at=as_utc(entry.reached_at)
+        )
+
+    def link(self, edges: Iterable[LineageEdge]) -> None:
+        state = self._transaction.writing
+        for edge in edges:
+            capture = state.capture(edge.capture)
+            state.require_run(edge.run)
+            state.lineage[edge.run, edge.role, edge.capture] = replace(
+                edge, partition=capture.partition
+            )
+
+    def lineage(self, run_id: str) -> list[LineageEdge]:
+        state = self._transaction.reading
+        edges = [edge for edge in state.lineage.values() if edge.run == run_id]
+        return sorted(edges, key=lambda edge: (edge.role, state.captures[edge.capture].key))
+
+    def list(self, wanted: PartitionFilter) -> list[ManifestEntry]:
+        state = self._transaction.reading
+        found = [
+            item
+            for item in state.manifest.values()
+            if of_filter(state.captures[item.capture], wanted) and wanted.run in (None, item.run)
+        ]
+        found.sort(
+            key=lambda item: (
+                newest_partition_first(state.captures[item.capture]),
+                item.stage.order,
+            )
+        )
+        return found[: wanted.limit]
+
+
+def newest_partition_first(capture: Capture) -> tuple[int, str, str, int]:
+    """The sort key of captures: descending period, ascending segment, descending sequence."""
+    partition = capture.partition
+    return (
+        -partition.period.toordinal(),
+        partition.segment,
+        partition.domain,
+        -capture.sequence,
+    )
+
+
+def of_filter(capture: Capture, wanted: PartitionFilter) -> bool:
+    """Whether what belongs to ``capture`` is wanted, its run aside."""
+    return (
+        wanted.domain in (None, capture.partition.domain)
+        and wanted.period in (None, capture.partition.period)
+        and wanted.segment in (None, capture.partition.segment)
+        and wanted.capture in (None, capture.id)
+        and (wanted.as_of is None or capture.captured_at <= wanted.as_of)
+    )
+
+
+def _kept(state: MemoryState, capture: Capture, wanted: CaptureFilter) -> bool:
+    partition = capture.partition
+    return (
+        wanted.domain in (None, partition.domain)
+        and wanted.segment in (None, partition.segment)
+        and (wanted.first_period is None or partition.period >= wanted.first_period)
+        and (wanted.last_period is None or partition.period <= wanted.last_period)
+        and wanted.digest in (None, capture.digest)
+        and (wanted.as_of is None or capture.captured_at <= wanted.as_of)
+        and (wanted.stage is None or _has_reached(state, capture, wanted.stage))
+    )
+
+
+def _has_reached(state: MemoryState, capture: Capture, stage: Stage) -> bool:
+    entry = state.manifest.get((capture.id, stage))
+    return entry is not None and not entry.blocked
