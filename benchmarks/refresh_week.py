@@ -48,9 +48,14 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One finished child process: wall-clock seconds and the peak of its resident memory."""
+    """One finished child process.
+
+    ``seconds`` are of the clock on the wall, ``cpu`` those of all its threads; ``rss_mb`` is the
+    peak of its resident memory.
+    """
 
     seconds: float
+    cpu: float
     rss_mb: float
     output: str
 
@@ -64,6 +69,7 @@ class Figures:
     bare: list[float]
     indexed: list[float]
     refresh: list[float]
+    refresh_cpu: list[float]
     rss_mb: float
     home_mb: float
 
@@ -133,7 +139,8 @@ def run(command: Sequence[str], environment: Mapping[str, str], script: str = ""
         raise BenchmarkError(f"{command[0]} ended with exit code {child.returncode}:\n{told}")
     # Linux counts in KiB, macOS in bytes.
     scale = 2**20 if sys.platform == "darwin" else 2**10
-    return Outcome(seconds, usage.ru_maxrss / scale, output)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Outcome(seconds, cpu, usage.ru_maxrss / scale, output)
 
 
 def import_file(shell: str | None, file: Path, folder: Path, rows: int, *, key: bool) -> float:
@@ -215,6 +222,7 @@ def measure(rows: int, repeats: int, spine: str, shell: str | None, folder: Path
         bare=bare,
         indexed=indexed,
         refresh=[outcome.seconds for outcome, _ in refreshed],
+        refresh_cpu=[outcome.cpu for outcome, _ in refreshed],
         rss_mb=max(outcome.rss_mb for outcome, _ in refreshed),
         home_mb=max(left for _, left in refreshed),
     )
@@ -242,16 +250,18 @@ def spread(seconds: Sequence[float]) -> str:
 
 def report(sizes: Sequence[Figures], baseline: str) -> str:
     """The table and the goals, as text."""
-    titles = (
-        "rows|file MB|bare s|indexed s|refresh s|/indexed|/bare|RSS MB|s per M|RSS per M|home MB"
-    )
-    table = [tuple(titles.split("|"))] + [
+    table: list[tuple[str, ...]] = [
+        ("rows", "file MB", "bare s", "indexed s", "refresh s", "its CPU s")
+        + ("/indexed", "/bare", "RSS MB", "s per M", "RSS per M", "home MB")
+    ]
+    table += [
         (
             f"{size.rows:,}",
             f"{size.file_mb:.1f}",
             spread(size.bare),
             spread(size.indexed),
             spread(size.refresh),
+            spread(size.refresh_cpu),
             f"{size.ratio:.2f}",
             f"{size.bare_ratio:.2f}",
             f"{size.rss_mb:.0f}",

@@ -34,7 +34,7 @@ class TestFolderArchive(ArchiveSuite):
 class TestFolderArchiveWithTruncatedFile(TestFolderArchive):
     def damage(self, archive: RawArchive, digest: str) -> None:
         path = stored(archive, digest)
-        path.write_bytes(path.read_bytes()[:-5])
+        path.write_bytes(path.read_bytes()[:-30])
 
 
 class TestFolderArchiveWithEmptyFile(TestFolderArchive):

@@ -125,6 +125,14 @@ def test_liquidity_is_the_rank_within_the_tier() -> None:
     ]
 
 
+@pytest.mark.parametrize("symbols", [2, 3, 50, 99, 188])
+def test_scores_are_spread_evenly_from_exactly_0_to_exactly_1(symbols: int) -> None:
+    table = rows(*((f"S{index:03d}", "V", str(index + 1), 1) for index in range(symbols)))
+    assert liquidity(symbol_summary(table))["score"].to_list() == [
+        rank / (symbols - 1) for rank in range(symbols)
+    ]
+
+
 def test_equal_symbols_share_their_mean_rank() -> None:
     # Ranks 1, 2.5, 2.5, 4 of four: 0, 0.5, 0.5, 1.
     table = rows(("A", "V", "1", 1), ("B", "V", "5", 5), ("C", "W", "5", 5), ("D", "V", "9", 9))

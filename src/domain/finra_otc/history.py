@@ -12,7 +12,7 @@ from datetime import date
 import polars as pl
 
 from ..errors import ValidationError
-from .numbers import SHARES
+from .numbers import SHARES, ratio
 from .weeks import Tier, week_shift
 
 WINDOW_WEEKS = 6
@@ -92,7 +92,7 @@ def rolling_6w(history: pl.DataFrame, week: date) -> pl.DataFrame:
         return pl.DataFrame(schema=ROLLING_SCHEMA)
     symbols = weeks.filter(pl.col("week_start") == week).select("symbol")
     shares, trades, first = pl.col("total_shares"), pl.col("total_trades"), pl.col("first")
-    percent = (pl.col("last") - first).cast(pl.Float64) / first.cast(pl.Float64) * 100.0
+    percent = ratio(pl.col("last") - first, first) * 100.0
     return (
         weeks.join(symbols, on="symbol", how="semi")
         .sort("symbol", "week_start")
@@ -112,7 +112,7 @@ def rolling_6w(history: pl.DataFrame, week: date) -> pl.DataFrame:
         )
         .with_columns(
             (pl.col("weeks_present") == WINDOW_WEEKS).alias("is_complete"),
-            pl.when((pl.col("weeks_present") > 1) & (first != 0)).then(percent).alias("trend_pct"),
+            pl.when(pl.col("weeks_present") > 1).then(percent).alias("trend_pct"),
         )
         .with_columns(_trend(pl.col("trend_pct")).alias("trend"))
         .select(pl.col(name).cast(dtype) for name, dtype in ROLLING_SCHEMA.items())
@@ -160,9 +160,7 @@ def tier_split(totals: pl.DataFrame) -> pl.DataFrame:
         )
     whole = pl.col("total_shares")
     return parts.with_columns(
-        pl.when(whole != 0)
-        .then(pl.col(name).cast(pl.Float64) / whole.cast(pl.Float64))
-        .alias(f"{tier.value.lower()}_share")
+        ratio(pl.col(name), whole).alias(f"{tier.value.lower()}_share")
         for tier, name in shares.items()
     ).select(pl.col(name).cast(dtype) for name, dtype in TIER_SPLIT_SCHEMA.items())
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from ..errors import ValidationError
-from .numbers import SHARES
+from .numbers import SHARES, ratio
 
 SYMBOL_MEASURES_SCHEMA: dict[str, pl.DataType] = {
     "symbol": pl.String(),
@@ -61,9 +61,9 @@ def symbol_measures(rows: pl.DataFrame, sessions: int) -> pl.DataFrame:
     totals = _symbol_totals(rows)
     return (
         totals.with_columns(
-            _ratio(pl.col("total_shares"), pl.col("total_trades")).alias("avg_trade_size"),
-            _ratio(pl.col("top_shares"), pl.col("units")).alias("top_venue_share"),
-            _ratio(pl.col("squares"), pl.col("units") * pl.col("units")).alias("hhi"),
+            ratio(pl.col("total_shares"), pl.col("total_trades")).alias("avg_trade_size"),
+            ratio(pl.col("top_shares"), pl.col("units")).alias("top_venue_share"),
+            ratio(pl.col("squares"), pl.col("units") * pl.col("units")).alias("hhi"),
             pl.lit(sessions, dtype=pl.Int64).alias("sessions"),
             _per_session(sessions),
             _score(),
@@ -128,7 +128,7 @@ def venue_share(rows: pl.DataFrame) -> pl.DataFrame:
         _within_bounds(totals, "mpid", "venue")
         .sort("total_shares", "mpid", descending=[True, False])
         .with_columns(
-            _ratio(pl.col("units"), pl.col("units").sum()).alias("share"),
+            ratio(pl.col("units"), pl.col("units").sum()).alias("share"),
             pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("rank"),
         )
         .select(VENUE_SHARE_SCHEMA.keys())
@@ -146,7 +146,7 @@ def symbol_venue_share(rows: pl.DataFrame) -> pl.DataFrame:
         .select("symbol", "mpid", units.alias("units"))
         .with_columns(pl.col("units").sum().over("symbol").alias("total"))
         .filter(pl.col("total") > 0)
-        .select("symbol", "mpid", _ratio(pl.col("units"), pl.col("total")).alias("share"))
+        .select("symbol", "mpid", ratio(pl.col("units"), pl.col("total")).alias("share"))
     )
 
 
@@ -219,13 +219,8 @@ def _within_bounds(totals: pl.DataFrame, column: str, what: str) -> pl.DataFrame
     return typed.with_columns(_units("total_shares").alias("units"))
 
 
-def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    """One floating-point division; null where there is nothing to divide by."""
-    return pl.when(whole != 0).then(part.cast(pl.Float64) / whole.cast(pl.Float64))
-
-
 def _per_session(sessions: int) -> pl.Expr:
-    return _ratio(pl.col("total_shares"), pl.lit(sessions)).alias("shares_per_session")
+    return ratio(pl.col("total_shares"), pl.lit(sessions)).alias("shares_per_session")
 
 
 def _score() -> pl.Expr:
@@ -234,10 +229,5 @@ def _score() -> pl.Expr:
         + pl.col("total_trades").cast(pl.Float64).log1p()
         + pl.col("venue_count").cast(pl.Float64).log1p()
     )
-    others = pl.len().cast(pl.Float64) - 1.0
-    return (
-        pl.when(others == 0.0)
-        .then(1.0)
-        .otherwise((activity.rank("average") - 1.0) / others)
-        .alias("score")
-    )
+    others = pl.len().cast(pl.Int64) - 1
+    return ratio(activity.rank("average") - 1.0, others).fill_null(1.0).alias("score")

@@ -41,6 +41,15 @@ def whole_from(text: pl.Series) -> pl.Series:
     return numbers.scatter(odd, pointed.cast(pl.Int64, strict=False))
 
 
+def ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    """``part`` / ``whole`` by one floating-point division; null where ``whole`` is 0."""
+    numerator = part.cast(pl.Float64)
+    # By a single value polars multiplies with its reciprocal, which rounds twice: 3/10 would
+    # not be 0.3. Adding zeros makes the single value a column.
+    denominator = whole.cast(pl.Float64) + numerator * 0.0
+    return pl.when(whole != 0).then(numerator / denominator)
+
+
 def _exact(text: pl.Series) -> pl.Series:
     """The slow way: digits and power of ten apart, so that exponents and zeros do no harm."""
     part = pl.col("text").str.extract_groups(_PARTS).struct

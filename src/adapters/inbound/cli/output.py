@@ -21,31 +21,74 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 _USAGE = (Category.VALIDATION, Category.CONFIGURATION)
-_PIPED_WIDTH = 200
+_PIPED_WIDTH = 10_000
+_READABLE = 16  # characters below which a text is never folded
+_GAP = 3
+_LARGE = 1000
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal, and wide enough for tables where there is none."""
+    """A console as wide as the terminal; where there is none, as wide as what is printed."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _PIPED_WIDTH
-    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+    return Console(file=stream, width=width, highlight=False)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows; numbers are right-aligned, what is missing shows as a dash."""
+    """Print rows; numbers are right-aligned, what is missing shows as a dash.
+
+    Rows that are too wide for the terminal are printed as records, one column a line.
+    """
+    source = [list(row) for row in rows]
+    listed = [[cell(value) for value in row] for row in source]
+    numeric = [
+        any(isinstance(row[index], int | float) for row in source) for index in range(len(columns))
+    ]
+    out = console()
+    if title:
+        out.print(title, style="bold")
+    if _too_wide(columns, listed, out.width):
+        _records(out, columns, listed)
+        return
     from rich.table import Table
     from rich.text import Text
 
-    listed = [list(row) for row in rows]
-    drawn = Table(title=title or None, title_justify="left", header_style="bold", box=_box())
-    for index, name in enumerate(columns):
-        numeric = any(isinstance(row[index], int | float) for row in listed)
-        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    drawn = Table(header_style="bold", box=_box(), show_edge=False, pad_edge=False)
+    for name, right in zip(columns, numeric, strict=True):
+        drawn.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in listed:
-        drawn.add_row(*(Text(cell(value)) for value in row))
-    console().print(drawn)
+        drawn.add_row(*(Text(value) for value in row))
+    out.print(drawn)
+    out.print()
+
+
+def _too_wide(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether folding would leave columns that nobody can read."""
+    if not rows:
+        return False
+    least = sum(
+        max(len(name), *(_least_width(row[index]) for row in rows)) + _GAP
+        for index, name in enumerate(columns)
+    )
+    return least > width
+
+
+def _least_width(text: str) -> int:
+    """Prose may be folded between words; an identifier or a number may not."""
+    return max(map(len, text.split()), default=0) if len(text) > _READABLE else len(text)
+
+
+def _records(out: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.text import Text
+
+    label = max(len(name) for name in columns)
+    for number, row in enumerate(rows, 1):
+        out.print(Text(f"row {number}", style="bold"))
+        for name, value in zip(columns, row, strict=True):
+            out.print(Text(f"  {name:<{label}}  ").append(value))
+    out.print()
 
 
 def cell(value: Any) -> str:
@@ -57,7 +100,7 @@ def cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.6g}"
+        return f"{value:,.1f}" if abs(value) >= _LARGE else f"{value:,.6g}"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, Enum):

@@ -109,7 +109,7 @@ def _row(run: Run) -> tuple[Any, ...]:
         run.pipeline,
         run.state,
         run.started_at,
-        run.duration,
+        None if run.duration is None else round(run.duration, 2),
         run.metrics.get("rows_read"),
         run.metrics.get("rows_rejected"),
         run.metrics.get("grade"),

@@ -31,11 +31,11 @@ def parse_regular(chunk: bytes, layout: Layout) -> pl.DataFrame | None:
 
 
 def _without_carriage_returns(chunk: bytes) -> bytes | None:
-    """With LF line ends; None when a carriage return stands before one that is data."""
+    """With LF line ends; None when a carriage return is data, which polars may take off."""
     if b"\r" not in chunk:
         return chunk
     plain = chunk.replace(b"\r\n", b"\n")
-    return None if b"\r\n" in plain or plain.endswith(b"\r") else plain
+    return None if b"\r" in plain else plain
 
 
 def _is_utf8(plain: bytes) -> bool:
