@@ -49,22 +49,70 @@ class Reading:
     bad: dict[int, str]
 
 
-@settings(max_examples=3000, deadline=None)
-@given(
-    body=BODIES,
-    width=st.integers(1, 4),
-    delimiter=st.sampled_from("|,"),
-    quoted=st.booleans(),
-    chunk_bytes=st.sampled_from([1, 3, 7, 20, 1 << 20]),
+FIELDS = st.sampled_from(
+    [
+        b"",
+        b"a",
+        b"NULL",
+        b"1E5",
+        b'"q"',
+        b'"d""q"',
+        b"\xc3\xa9",
+        b"\xff",
+        b"\0",
+        b'"m\nl"',
+        b"x\x01",
+    ]
 )
-def test_reading_agrees_with_the_naive_reader(
-    body: bytes, width: int, delimiter: str, quoted: bool, chunk_bytes: int
-) -> None:
-    header = delimiter.join(f"column{place}" for place in range(width)).encode() + b"\n"
-    quote = '"' if quoted else "none"
-    text = TextStream(Lookahead(io.BytesIO(header + body)), "auto", "any.csv")
+LINE_ENDS = st.sampled_from([b"\n", b"\n", b"\n", b"\r\n", b"\n\n", b"\r\r\n"])
+
+
+@dataclass(frozen=True)
+class Case:
+    """A text without its header, and how it is read."""
+
+    body: bytes
+    width: int
+    delimiter: str
+    quoted: bool
+
+
+@st.composite
+def nearly_regular(draw: st.DrawFn) -> Case:
+    """Mostly lines of the right width: what the fast path has to tell from what it must not."""
+    width = draw(st.integers(1, 4))
+    delimiter = draw(st.sampled_from("|,"))
+    widths = st.sampled_from([width] * 6 + [max(1, width - 1), width + 1])
+    rows = draw(st.lists(widths, max_size=8))
+    body = b"".join(
+        delimiter.encode().join(draw(FIELDS) for _ in range(fields)) + draw(LINE_ENDS)
+        for fields in rows
+    )
+    return Case(
+        body + draw(st.sampled_from([b"", b"", b"a", b"\r"])), width, delimiter, draw(st.booleans())
+    )
+
+
+CASES = nearly_regular() | st.builds(
+    Case, BODIES, st.integers(1, 4), st.sampled_from("|,"), st.booleans()
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(case=CASES, chunk_bytes=st.sampled_from([1, 3, 7, 20, 1 << 20]))
+def test_reading_agrees_with_the_naive_reader(case: Case, chunk_bytes: int) -> None:
+    assert read(case, chunk_bytes) == read_naively(case)
+
+
+def read(case: Case, chunk_bytes: int) -> Reading:
+    header = case.delimiter.join(f"column{place}" for place in range(case.width)).encode()
+    content = io.BytesIO(header + b"\n" + case.body)
     delimited = DelimitedText(
-        text, delimiter=delimiter, quote=quote, chunk_bytes=chunk_bytes, longest=1 << 24
+        TextStream(Lookahead(content), "auto", "any.csv"),
+        delimiter=case.delimiter,
+        quote='"' if case.quoted else "none",
+        chunk_bytes=chunk_bytes,
+        longest=1 << 24,
     )
     found = Reading({}, {})
     for frame, malformed in delimited.pieces():
@@ -74,47 +122,50 @@ def test_reading_agrees_with_the_naive_reader(
         for line, reason in malformed.select("line", "reason").rows():
             assert line not in found.bad
             found.bad[line] = reason
-    assert found == read_naively(body, width, delimiter, quoted)
+    return found
 
 
-def read_naively(body: bytes, width: int, delimiter: str, quoted: bool) -> Reading:
+Record = tuple[int, str, list[str | None], str | None]
+
+
+def read_naively(case: Case) -> Reading:
     """One character at a time; the rules as the documentation of the package has them."""
-    lines = body.split(b"\n")
+    lines = case.body.split(b"\n")
     ended = [True] * (len(lines) - 1) + [False]
     if not lines[-1]:
         del lines[-1], ended[-1]
-    records: list[tuple[int, str, list[str | None], str | None]] = []
+    records: list[Record] = []
     at = 0
     while at < len(lines):
-        end, fields, reason = at, None, None
-        while True:
-            text = joined(lines, ended, at, end)
-            state, fields = split(text, delimiter, quoted)
-            if state != "open":
-                break
-            if end + 1 == len(lines):
-                state = "bad"
-                break
-            end += 1
-        wrong = len(fields) != width
-        if state == "bad" or (end > at and wrong):
-            end, reason = at, "BAD_QUOTING"
-            text = joined(lines, ended, at, at)
-        elif wrong:
-            reason = "RAGGED_ROW"
-        raw = b"\n".join(lines[at : end + 1])
-        if not is_utf8(raw):
-            reason = "BAD_ENCODING"
-        if b"\0" in raw:
-            reason = "NUL_BYTE"
-        records.append((at + 2, text, fields, reason))
-        at = end + 1
+        last, record = read_record(lines, ended, at, case)
+        records.append(record)
+        at = last + 1
     while records and not records[-1][1]:
         records.pop()
     return Reading(
         {line: fields for line, _, fields, reason in records if reason is None},
         {line: reason for line, _, _, reason in records if reason is not None},
     )
+
+
+def read_record(lines: list[bytes], ended: list[bool], at: int, case: Case) -> tuple[int, Record]:
+    """The record that begins with line ``at``, and its last line."""
+    last, reason = at, None
+    state, fields = split(joined(lines, ended, at, last), case)
+    while state == "open" and last + 1 < len(lines):
+        last += 1
+        state, fields = split(joined(lines, ended, at, last), case)
+    wrong = len(fields) != case.width
+    if state != "closed" or (last > at and wrong):
+        last, reason = at, "BAD_QUOTING"
+    elif wrong:
+        reason = "RAGGED_ROW"
+    raw = b"\n".join(lines[at : last + 1])
+    if not is_utf8(raw):
+        reason = "BAD_ENCODING"
+    if b"\0" in raw:
+        reason = "NUL_BYTE"
+    return last, (at + 2, joined(lines, ended, at, last), fields, reason)
 
 
 def joined(lines: list[bytes], ended: list[bool], first: int, last: int) -> str:
@@ -130,38 +181,38 @@ def is_utf8(raw: bytes) -> bool:
     return True
 
 
-def split(text: str, delimiter: str, quoted: bool) -> tuple[str, list[str | None]]:
+def split(text: str, case: Case) -> tuple[str, list[str | None]]:
     """The state at the end of ``text`` (closed, open, bad) and its fields."""
-    if not quoted:
-        return "closed", [field or None for field in text.split(delimiter)]
+    if not case.quoted:
+        return "closed", [field or None for field in text.split(case.delimiter)]
     fields: list[str | None] = []
     at = 0
     while True:
-        if text[at : at + 1] == '"':
-            at += 1
-            value = ""
-            while True:
-                if at == len(text):
-                    return "open", fields
-                if text[at : at + 2] == '""':
-                    value += '"'
-                    at += 2
-                elif text[at] == '"':
-                    break
-                else:
-                    value += text[at]
-                    at += 1
-            at += 1
-            if at < len(text) and text[at] != delimiter:
-                return "bad", fields
-            fields.append(value)
-        else:
-            end = text.find(delimiter, at)
-            end = len(text) if end < 0 else end
-            if '"' in text[at:end]:
-                return "bad", fields
-            fields.append(text[at:end] or None)
-            at = end
+        state, field, at = read_field(text, at, case.delimiter)
+        if state != "closed":
+            return state, fields
+        fields.append(field)
         if at == len(text):
             return "closed", fields
         at += 1
+
+
+def read_field(text: str, at: int, delimiter: str) -> tuple[str, str | None, int]:
+    """State, value and end of the field that begins at ``at``."""
+    if text[at : at + 1] != '"':
+        end = text.find(delimiter, at)
+        end = len(text) if end < 0 else end
+        return ("bad" if '"' in text[at:end] else "closed"), text[at:end] or None, end
+    value = ""
+    at += 1
+    while at < len(text):
+        if text[at : at + 2] == '""':
+            value += '"'
+            at += 2
+        elif text[at] == '"':
+            after = text[at + 1 : at + 2]
+            return ("closed" if after in ("", delimiter) else "bad"), value, at + 1
+        else:
+            value += text[at]
+            at += 1
+    return "open", None, at

@@ -193,7 +193,8 @@ class Refresher:
         change = stages.compare(normalized, previous)
         if change.none and not self._context.force and stages.same_rejects(normalized, previous):
             return previous
-        report.restatement, report.action = change, "RESTATED"
+        report.restatement = change
+        report.action = "CAPTURED" if change.none else "RESTATED"
         return None
 
     def _recognise(

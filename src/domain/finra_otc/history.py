@@ -99,18 +99,18 @@ def rolling_6w(history: pl.DataFrame, week: date) -> pl.DataFrame:
         .group_by("symbol", maintain_order=True)
         .agg(
             pl.len().alias("weeks_present"),
-            (shares.sum().cast(pl.Float64) / pl.len().cast(pl.Float64)).alias("mean_shares"),
+            shares.sum().alias("all_shares"),
             shares.min().alias("min_shares"),
             shares.max().alias("max_shares"),
-            (trades.cast(pl.Int128).sum().cast(pl.Float64) / pl.len().cast(pl.Float64)).alias(
-                "mean_trades"
-            ),
+            trades.cast(pl.Int128).sum().alias("all_trades"),
             trades.min().alias("min_trades"),
             trades.max().alias("max_trades"),
             shares.first().alias("first"),
             shares.last().alias("last"),
         )
         .with_columns(
+            ratio(pl.col("all_shares"), pl.col("weeks_present")).alias("mean_shares"),
+            ratio(pl.col("all_trades"), pl.col("weeks_present")).alias("mean_trades"),
             (pl.col("weeks_present") == WINDOW_WEEKS).alias("is_complete"),
             pl.when(pl.col("weeks_present") > 1).then(percent).alias("trend_pct"),
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import lzma
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -20,6 +22,11 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _UNSUPPORTED = {b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"7z\xbc\xaf\x27\x1c": "7-zip"}
+# What zipfile and the decompressors raise for a file that is not what it says.
+_DAMAGE = (
+    *(EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError, struct.error),
+    *(zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zstandard.ZstdError),
+)
 _PIECE = 4096
 """Compressed bytes taken at a time: a block of zstd may grow 30,000-fold."""
 
@@ -74,8 +81,10 @@ def _zip_members(stream: BinaryIO, name: str) -> list[Member]:
             (info for info in archive.infolist() if not info.is_dir()),
             key=lambda info: info.filename,
         )
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError) as error:
+    except _DAMAGE as error:
         raise damaged(name, f"is no readable zip ({error})", 0, error) from error
+    except OSError as error:
+        raise unreadable(error, name) from error
     if not infos:
         raise SourceError(f"{name} is a zip without any file", hint="check what was sent")
     return [
@@ -94,8 +103,10 @@ def _zip_opener(
             )
         try:
             return _ZipMember(cast("Readable", archive.open(info)), name)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        except _DAMAGE as error:
             raise damaged(name, f"cannot be unpacked ({error})", 0, error) from error
+        except OSError as error:
+            raise unreadable(error, name) from error
 
     return open_member
 
@@ -110,11 +121,9 @@ class _Damageable:
     def read(self, size: int, /) -> bytes:
         try:
             data = self._take(size)
-        except (EOFError, zlib.error, zipfile.BadZipFile, zstandard.ZstdError) as error:
+        except _DAMAGE as error:
             said = str(error) or "it breaks off"
             raise damaged(self._name, f"is damaged ({said})", self._position, error) from error
-        except gzip.BadGzipFile as error:
-            raise damaged(self._name, f"is damaged ({error})", self._position, error) from error
         except OSError as error:
             raise unreadable(error, self._name) from error
         self._position += len(data)

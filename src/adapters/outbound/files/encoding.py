@@ -24,6 +24,7 @@ _BOMS = (
 )
 _LONGEST_BOM = 4
 _SENTINEL = "\udcff"
+_NOT_OF_FILES = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape"})
 _UTF8 = frozenset({"utf-8", "utf-8-sig"})
 
 Decode = Callable[[bytes], str]
@@ -43,7 +44,7 @@ class TextStream(Lookahead):
             if head.startswith(codecs.BOM_UTF8):
                 stream.read(len(codecs.BOM_UTF8))
             self.encoding = "utf-8"
-        super().__init__(stream if plain else _Transcoded(stream, self.encoding))
+        super().__init__(stream if plain else _Transcoded(stream, self.encoding, name))
         self.decode: Decode = _decode_utf8 if plain else _decode_transcoded
         self.name = name
 
@@ -51,14 +52,16 @@ class TextStream(Lookahead):
 def python_codec(name: str) -> str:
     """The canonical name of a text encoding; raises a ValidationError for any other name."""
     try:
-        found = codecs.lookup(name)
+        found = codecs.lookup(name).name
         "".encode(name)
     except (LookupError, ValueError, TypeError, UnicodeError):
+        found = ""
+    if not found or found in _NOT_OF_FILES:
         raise ValidationError(
             f"there is no text encoding named {name!r}",
             hint="e.g. utf-8, utf-16-le, cp1252 (Windows), latin-1",
-        ) from None
-    return found.name
+        )
+    return found
 
 
 def _detect(head: bytes) -> str:
@@ -116,8 +119,10 @@ def _double_nul(data: bytes) -> bytes:
 class _Transcoded:
     """UTF-8 of another encoding; what does not decode becomes the invalid byte FF and escapes."""
 
-    def __init__(self, stream: Readable, encoding: str) -> None:
+    def __init__(self, stream: Readable, encoding: str, name: str) -> None:
         self._stream = stream
+        self._name = name
+        self._encoding = encoding
         self._decoder = codecs.getincrementaldecoder(encoding)("market_spine.sentinel")
         self._ready = b""
         self._first = True
@@ -127,9 +132,20 @@ class _Transcoded:
         while not self._ready and not self._ended:
             block = self._stream.read(min(size, CHUNK_BYTES))
             self._ended = not block
-            text = self._decoder.decode(block, final=self._ended)
+            text = self._decode(block)
             if self._first and text:
                 text, self._first = text.removeprefix("\ufeff"), False
             self._ready = text.encode("utf-8", "market_spine.encode")
         taken, self._ready = self._ready[:size], self._ready[size:]
         return taken
+
+    def _decode(self, block: bytes) -> str:
+        try:
+            return self._decoder.decode(block, final=self._ended)
+        except UnicodeError as error:
+            # Some codecs refuse a whole text, such as UTF-16 without its byte order mark.
+            raise ValidationError(
+                f"{self._name} cannot be read as {self._encoding}: {error}",
+                hint="give another encoding; UTF-16 without a mark is utf-16-le or utf-16-be",
+                cause=error,
+            ) from error

@@ -14,6 +14,7 @@ from .failures import undecodable_hint
 
 QUOTE = '"'
 _CANDIDATES = "|,\t;"
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _FORBIDDEN = frozenset('\r\n\0"\\')
 
 
@@ -51,6 +52,7 @@ def read_layout(header: str, name: str, *, delimiter: str, quote: str, encoding:
     _check_text(header, name, encoding)
     if delimiter == "auto":
         delimiter = _find_delimiter(header)
+    _check_printable(header.replace(delimiter, ""), name)
     quoted = quote == QUOTE or (quote == "auto" and delimiter != "|")
     columns = _unquote(header, delimiter, name) if quoted else header.split(delimiter)
     check_names(columns, name)
@@ -110,6 +112,14 @@ def _check_text(header: str, name: str, encoding: str) -> None:
     if UNDECODABLE in header:
         raise ValidationError(
             f"the header of {name} cannot be decoded", hint=undecodable_hint(encoding)
+        )
+
+
+def _check_printable(text: str, name: str) -> None:
+    if _CONTROL.search(text):
+        raise ValidationError(
+            f"the header of {name} has control characters",
+            hint="check that it is a text file, and whole; a delimiter may be given",
         )
 
 

@@ -19,8 +19,8 @@ def conform(table: RowTable, rows: pl.DataFrame) -> pl.DataFrame:
     """``rows`` with exactly the table's columns and types, in the order of its key.
 
     Raises a LoadError when a column is missing or unknown, a type cannot be taken without loss,
-    a key or required column has nulls, or a number is not finite. Minus zero becomes zero, which
-    is all that some databases keep of it.
+    a key or required column has nulls, a number is not finite, or a text holds a NUL, which some
+    databases refuse. Minus zero becomes zero, which is all that some databases keep of it.
     """
     if sorted(rows.columns) != sorted(table.schema):
         raise _refused(
@@ -32,11 +32,19 @@ def conform(table: RowTable, rows: pl.DataFrame) -> pl.DataFrame:
     for field in table.fields:
         if nulls[field.name] and not field.nullable:
             raise _refused(table.name, f"{field.name} is null in {nulls[field.name]} rows")
+    texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
+    wrong = rows.select(pl.col(texts).str.contains("\0", literal=True).any()).row(0, named=True)
+    if any(wrong.values()):
+        bad = next(name for name, found in wrong.items() if found)
+        raise _refused(table.name, f"{bad} holds a NUL character in some row")
     return _sorted(_finite(table, rows), table.key)
 
 
 def conform_rejects(rejects: pl.DataFrame) -> pl.DataFrame:
-    """Rejects with exactly their columns and types, in the order of their lines."""
+    """Rejects with exactly their columns and types, in the order of their lines.
+
+    A NUL, which some databases refuse, is written as \\x00.
+    """
     missing = [name for name in REJECT_SCHEMA if name not in rejects.columns]
     if missing:
         raise _refused("rejects", f"the column {missing[0]} is missing")
@@ -44,6 +52,7 @@ def conform_rejects(rejects: pl.DataFrame) -> pl.DataFrame:
     if typed["line"].null_count():
         raise _refused("rejects", "a reject has no line")
     texts = pl.col("reason", "detail", "raw").fill_null("")
+    texts = texts.str.replace_all("\0", "\\x00", literal=True)
     return typed.with_columns(texts).sort("line", maintain_order=True)
 
 

@@ -86,7 +86,10 @@ class SqliteDialect:
 
     def _connect(self, access: Access) -> sqlite3.Connection:
         if access is Access.CREATE:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise self.translate(error) from error
         mode = "rwc" if access is Access.CREATE else "rw"
         connection = sqlite3.connect(
             f"{self._path.as_uri()}?mode={mode}",
@@ -96,10 +99,12 @@ class SqliteDialect:
             timeout=self._busy_timeout,
             check_same_thread=False,
         )
-        for pragma in _PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-        if access is Access.READ:
-            connection.execute("PRAGMA query_only = ON")
+        try:
+            for pragma in (*_PRAGMAS, f"query_only = {int(access is Access.READ)}"):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def prepare(self, engine: Engine) -> None:

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite(
+    *(
+        f"market_spine.testing.store_suite_{part}"
+        for part in ("runs", "captures", "rows", "evidence", "units")
+    )
+)
+
+from market_spine.adapters.outbound.sql.store import SqlStore  # noqa: E402  # after the rewriting
+from market_spine.testing.memory_store import MemoryStore  # noqa: E402
+from market_spine.testing.store_suite import StoreSuite  # noqa: E402
+
+
+class TestSqliteStore(StoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[SqlStore]:
+        store = SqlStore(f"sqlite:///{tmp_path / 'spine.db'}")
+        store.ensure_ready()
+        yield store
+        store.close()
+
+
+class TestMemoryStore(StoreSuite):
+    @pytest.fixture
+    def store(self) -> MemoryStore:
+        return MemoryStore()
+
+
+def test_the_suite_has_cases() -> None:
+    assert len([name for name in dir(StoreSuite) if name.startswith("test_")]) > 40
