@@ -82,7 +82,7 @@ class Container(containers.DeclarativeContainer):
     )
     calendar = providers.Singleton(
         lambda settings, clock: ExchangeCalendar(
-            cache=settings.home / "cache", today=lambda: clock.now().date()
+            cache=settings.home / "cache", today=lambda: clock.now().date(), first_year=2010
         ),
         settings,
         clock,

@@ -47,8 +47,8 @@ class Faults:
     The ``number``-th call (from 1, over all ports together) meets ``action`` at ``moment``; with
     ``lasting`` every later call meets it as well. Without a number all calls pass. ``counts``
     chooses by name which calls count. ``calls`` holds the names of the counted calls so far, such
-    as ``store.write.rows.replace``: port, what opened the unit of work, store, method. Entering a
-    context counts as the call that opened it, and each item that an iterator yields as a call
+    as ``store.write.rows.replace``: port, what opened the unit of work, store, method. A context
+    that has been entered counts as ``NAME.entered``, each item that an iterator is asked for as
     ``NAME.next``. ``struck`` tells whether the fault was met.
     """
 
@@ -137,6 +137,8 @@ class _Faulty:
     @contextmanager
     def _entered(self, manager: AbstractContextManager[Any], name: str) -> Iterator[Any]:
         with manager as value:
+            # Inside: whoever opened the context has to leave it again.
+            self._faults.call(f"{name}.entered", lambda: None)
             yield self._behind(value, name)
 
     def _iterated(self, items: Iterator[Any], name: str) -> Iterator[Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -16,7 +18,7 @@ import zstandard
 
 from ....domain.errors import SourceError
 from .failures import damaged, unreadable
-from .reading import Lookahead, Readable
+from .reading import Lookahead, Readable, Tapped
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -40,38 +42,50 @@ class Member:
     plain: bool = False
 
 
-def members(stream: BinaryIO, name: str) -> list[Member]:
+@contextmanager
+def members(stream: BinaryIO, name: str) -> Iterator[list[Member]]:
     """What ``stream`` holds: one content, or every file of a zip in the order of their names.
 
     Raises a SourceError for a compression that is not supported, and for a zip without files.
     """
-    ahead = Lookahead(stream)
+    ahead = Lookahead(Tapped(stream, name, None))
     head = ahead.peek(6)
-    if head.startswith(_GZIP):
-        return [Member(name, lambda: _Gzip(ahead, name))]
-    if head.startswith(_ZSTD):
-        return [Member(name, lambda: _Zstd(ahead, name))]
     if head.startswith(_ZIP):
-        return _zip_members(_seekable(stream, ahead, len(head)), name)
+        with _seekable(stream, ahead, len(head), name) as file:
+            yield _zip_members(file, name)
+        return
+    yield [_single(ahead, head, name)]
+
+
+def _single(ahead: Lookahead, head: bytes, name: str) -> Member:
+    if head.startswith(_GZIP):
+        return Member(name, lambda: _Gzip(ahead, name))
+    if head.startswith(_ZSTD):
+        return Member(name, lambda: _Zstd(ahead, name))
     for magic, kind in _UNSUPPORTED.items():
         if head.startswith(magic):
             raise SourceError(
                 f"{name} is compressed with {kind}, which is not supported",
                 hint="compress it with gzip, zstd or zip instead",
             )
-    return [Member(name, lambda: ahead, plain=True)]
+    return Member(name, lambda: ahead, plain=True)
 
 
-def _seekable(stream: BinaryIO, ahead: Lookahead, taken: int) -> BinaryIO:
+@contextmanager
+def _seekable(stream: BinaryIO, ahead: Lookahead, taken: int, name: str) -> Iterator[BinaryIO]:
     """The directory of a zip stands at its end: a stream is put aside in a temporary file."""
     if stream.seekable():
-        stream.seek(-taken, 1)
-        return stream
-    spool = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the members that read from it
-    while block := ahead.read(1 << 20):
-        spool.write(block)
-    spool.seek(0)
-    return cast("BinaryIO", spool)
+        stream.seek(-taken, io.SEEK_CUR)
+        yield stream
+        return
+    with tempfile.TemporaryFile() as spool:
+        try:
+            while block := ahead.read(1 << 20):
+                spool.write(block)
+            spool.seek(0)
+        except OSError as error:
+            raise unreadable(error, f"the temporary copy of {name}") from error
+        yield cast("BinaryIO", spool)
 
 
 def _zip_members(stream: BinaryIO, name: str) -> list[Member]:

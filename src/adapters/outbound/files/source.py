@@ -151,15 +151,15 @@ class FileSource:
         first: Content | None = None
         self._resolved = None
         for stream, path, name, alone in self._streams():
-            found = members(stream, name)
-            for member in found:
-                content = Content(member, self._options, path=path, tap=tap)
-                if first is not None:
-                    same_columns(first.columns, content.columns, content.name)
-                first = first or content
-                if alone and len(found) == 1:
-                    self._resolved = content.resolved
-                yield content
+            with members(stream, name) as found:
+                for member in found:
+                    content = Content(member, self._options, path=path, tap=tap)
+                    if first is not None:
+                        same_columns(first.columns, content.columns, content.name)
+                    first = first or content
+                    if alone and len(found) == 1:
+                        self._resolved = content.resolved
+                    yield content
 
     def _streams(self) -> Iterator[tuple[BinaryIO, Path | None, str, bool]]:
         """Each file opened: stream, path, name, and whether it is the only one."""
