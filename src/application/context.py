@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from ..domain.errors import ErrorContext
+from ..domain.errors import ErrorContext, LoadError
+from ..domain.redaction import redact
 from ..domain.result import Result
 from ..domain.runs import Run
 from ..ports.progress import Progress
@@ -40,6 +41,7 @@ class RunContext:
         sources: Sources,
         progress: Progress,
         execute: Callable[..., RunOutcome],
+        hide: Callable[[str], str] = redact,
     ) -> None:
         self.run = run
         self.force = force
@@ -50,6 +52,7 @@ class RunContext:
         self._store = store
         self._sources = sources
         self._execute = execute
+        self._hide = hide
         self._stack = ExitStack()
         self._unit: UnitOfWork | None = None
         self._warnings: list[str] = []
@@ -88,13 +91,15 @@ class RunContext:
 
     def warn(self, message: str) -> None:
         """Add a warning to the run's result."""
-        self._warnings.append(message)
-        self.log.warning("%s", message)
+        shown = self._hide(message)
+        self._warnings.append(shown)
+        self.log.warning("%s", shown)
 
     def keep_writes_on_failure(self) -> None:
         """Commit what was written also when the pipeline returns a failure.
 
-        For evidence: the rejects and checks that say why a load was refused.
+        For evidence: the rejects and checks that say why a load was refused. What a pipeline
+        wrote that raises is never kept.
         """
         self._keep_on_failure = True
 
@@ -116,7 +121,12 @@ class RunContext:
         if not succeeded and not self._keep_on_failure:
             return False
         unit = self.unit_of_work()
-        unit.runs.finish(run)
+        if not unit.runs.finish(run):
+            raise LoadError(
+                f"run {run.id} was closed by another process while it was running",
+                hint="nothing of it was committed; run it again",
+                retryable=True,
+            )
         unit.commit()
         return True
 

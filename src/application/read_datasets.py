@@ -83,10 +83,6 @@ class ReadDatasets:
 def _condition(spec: DatasetSpec, query: DatasetQuery) -> pl.Expr | None:
     if query.limit is not None and query.limit < 0:
         raise ValidationError(f"the limit {query.limit} is negative", hint="give 0 or more")
-    wanted = dict(query.equals)
-    if query.symbol is not None:
-        wanted["symbol"] = query.symbol
-    if query.segment is not None:
-        wanted["tier"] = query.segment
-    conditions = [typed_filter(spec, column, text) for column, text in wanted.items()]
+    wanted = [*query.equals.items(), ("symbol", query.symbol), ("tier", query.segment)]
+    conditions = [typed_filter(spec, column, text) for column, text in wanted if text is not None]
     return pl.all_horizontal(conditions) if conditions else None

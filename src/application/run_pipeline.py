@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import math
+import traceback
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..domain.errors import Category, ErrorContext, SpineError, ValidationError, as_spine_error
-from ..domain.parameters import parse_parameters, stored_parameters
+from ..domain.errors import (
+    Category,
+    ConfigurationError,
+    ErrorContext,
+    SpineError,
+    ValidationError,
+    as_spine_error,
+)
+from ..domain.parameters import Param, ParameterSpec, parse_parameters, stored_parameters
 from ..domain.pipelines import Pipeline
+from ..domain.redaction import redact_mapping
 from ..domain.registry import Registry
 from ..domain.result import Result
 from ..domain.runs import Run, RunState
@@ -19,10 +29,28 @@ from ..ports.runtime import Clock, Ids, Processes
 from ..ports.sources import Sources
 from ..ports.storage import Store
 from .context import RunContext, RunOutcome
+from .masking import Masking
 
 log = logging.getLogger(__name__)
 
 Work = Callable[[RunContext], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is to be run: its name, the parameters to remember, and what to hide."""
+
+    name: str
+    stored: Mapping[str, Any]
+    work: Work
+    masking: Masking
+
+    @classmethod
+    def of(
+        cls, name: str, specs: tuple[ParameterSpec, ...], values: Mapping[str, Any], work: Work
+    ) -> _Task:
+        stored = redact_mapping(stored_parameters(specs, values))
+        return cls(name, stored, work, Masking.of(specs, values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +84,15 @@ class RunPipeline:
         graph = self.workflows.find(name)
         if graph is not None:
             self._check_inputs(graph, given)
-            return self._run(name, given, self._steps(graph, given), force, parent, step)
-        found = self._pipeline(name)
-        values = parse_parameters(found.parameters, given, pipeline=name)
-        stored = stored_parameters(found.parameters, values)
-        return self._run(
-            name, stored, lambda context: found.function(context, **values), force, parent, step
-        )
+            secret = self._secret_inputs(graph)
+            task = _Task.of(name, _specs(given, secret), given, self._steps(graph, given, secret))
+        else:
+            found = self._pipeline(name)
+            values = parse_parameters(found.parameters, given, pipeline=name)
+            task = _Task.of(
+                name, found.parameters, values, lambda context: found.function(context, **values)
+            )
+        return self._run(task, force, parent, step)
 
     def _pipeline(self, name: str) -> Pipeline:
         try:
@@ -73,20 +103,12 @@ class RunPipeline:
                 hint=f"{error.hint}; spine pipelines list shows all",
             ) from None
 
-    def _run(
-        self,
-        name: str,
-        stored: Mapping[str, Any],
-        work: Work,
-        force: bool,
-        parent: str | None,
-        step: str | None,
-    ) -> RunOutcome:
+    def _run(self, task: _Task, force: bool, parent: str | None, step: str | None) -> RunOutcome:
         now = self.clock.now()
         run = Run(
             id=self.ids.new(),
-            pipeline=name,
-            parameters=stored,
+            pipeline=task.name,
+            parameters=task.stored,
             state=RunState.RUNNING,
             created_at=now,
             started_at=now,
@@ -105,9 +127,10 @@ class RunPipeline:
             sources=self.sources,
             progress=self.progress,
             execute=self,
+            hide=task.masking.text,
         )
         try:
-            return self._conclude(context, work)
+            return self._conclude(context, task)
         except (KeyboardInterrupt, SystemExit):
             context.close()
             stopped = SpineError("the run was interrupted", hint="run it again")
@@ -116,10 +139,10 @@ class RunPipeline:
         finally:
             context.close()
 
-    def _conclude(self, context: RunContext, work: Work) -> RunOutcome:
+    def _conclude(self, context: RunContext, task: _Task) -> RunOutcome:
         """Do the work, then commit its writes with its outcome, or record the failure alone."""
         started = self.clock.monotonic()
-        result = self._attempt(context, work)
+        result = self._attempt(context, task)
         result = result.timed(self.clock.monotonic() - started)
         try:
             run = self._finished(context.run, result)
@@ -134,17 +157,20 @@ class RunPipeline:
         self._record(run)
         return RunOutcome(run, result)
 
-    def _attempt(self, context: RunContext, work: Work) -> Result[Any]:
+    def _attempt(self, context: RunContext, task: _Task) -> Result[Any]:
         try:
-            result = _as_result(work(context))
+            result = _as_result(task.work(context))
         except Exception as error:
+            context.close()  # what a raising pipeline wrote is never kept
             if not isinstance(error, SpineError):
-                log.exception("pipeline %s failed", context.run.pipeline)
-            failed = as_spine_error(error, doing=f"pipeline {context.run.pipeline}")
-            result = Result.failure(failed)
+                # As text, because the values of secret parameters may stand in it.
+                log.error(  # noqa: TRY400
+                    "pipeline %s failed\n%s", task.name, task.masking.text(traceback.format_exc())
+                )
+            result = Result.failure(as_spine_error(error, doing=f"pipeline {task.name}"))
         if result.error is not None:
             result.error.within(context.where)
-        return replace(result, warnings=(*context.warnings, *result.warnings))
+        return task.masking.result(replace(result, warnings=(*context.warnings, *result.warnings)))
 
     def _finished(self, run: Run, result: Result[Any], state: RunState | None = None) -> Run:
         return replace(
@@ -175,23 +201,57 @@ class RunPipeline:
 
     # Workflows
 
-    def _check_inputs(self, graph: Workflow, given: Mapping[str, Any]) -> None:
+    def _check_inputs(
+        self, graph: Workflow, given: Mapping[str, Any], inside: tuple[str, ...] = ()
+    ) -> None:
         """All parameters of all steps are right before the first step runs."""
+        way = (*inside, graph.name)
+        if graph.name in inside:
+            raise ConfigurationError(
+                f"workflow {graph.name} runs itself: {' -> '.join(way)}",
+                hint="remove the step that leads back to it",
+            )
         unknown = [name for name in given if name not in graph.inputs]
         missing = [name for name in graph.inputs if name not in given]
         if unknown or missing:
+            problems = [
+                *([f"missing {', '.join(missing)}"] if missing else []),
+                *([f"unknown {', '.join(unknown)}"] if unknown else []),
+            ]
             raise ValidationError(
-                f"wrong parameters for workflow {graph.name}:"
-                + (f" missing {', '.join(missing)};" if missing else "")
-                + (f" unknown {', '.join(unknown)};" if unknown else ""),
+                f"wrong parameters for workflow {graph.name}: {'; '.join(problems)}",
                 hint=f"it takes {', '.join(graph.inputs) or 'no parameters'}",
             )
         for step in graph.steps:
-            if step.pipeline is not None and self.workflows.find(step.pipeline) is None:
+            if step.pipeline is None:
+                continue
+            nested = self.workflows.find(step.pipeline)
+            if nested is not None:
+                self._check_inputs(nested, _filled(step, given), way)
+            else:
                 found = self._pipeline(step.pipeline)
                 parse_parameters(found.parameters, _filled(step, given), pipeline=found.name)
 
-    def _steps(self, graph: Workflow, given: Mapping[str, Any]) -> Work:
+    def _secret_inputs(self, graph: Workflow) -> frozenset[str]:
+        """The workflow's own parameters that reach a secret parameter of one of its steps."""
+        found: set[str] = set()
+        for step in graph.steps:
+            if step.pipeline is None:
+                continue
+            nested = self.workflows.find(step.pipeline)
+            secret = (
+                self._secret_inputs(nested)
+                if nested is not None
+                else {s.name for s in self._pipeline(step.pipeline).parameters if s.doc.secret}
+            )
+            found |= {
+                inner
+                for name, value in step.parameters.items()
+                if name in secret and (inner := reference(value))
+            }
+        return frozenset(found)
+
+    def _steps(self, graph: Workflow, given: Mapping[str, Any], secret: Collection[str]) -> Work:
         def work(context: RunContext) -> Result[Any]:
             states: dict[str, RunState] = {}
             for step in graph.steps:
@@ -199,7 +259,7 @@ class RunPipeline:
                 outcome = (
                     self._skip(context, step, blocked)
                     if blocked
-                    else self._run_step(context, step, _filled(step, given))
+                    else self._run_step(context, step, _filled(step, given), secret)
                 )
                 states[step.name] = outcome.run.state
             return _summary(graph, states)
@@ -207,20 +267,24 @@ class RunPipeline:
         return work
 
     def _run_step(
-        self, context: RunContext, step: Step, parameters: Mapping[str, Any]
+        self,
+        context: RunContext,
+        step: Step,
+        parameters: Mapping[str, Any],
+        secret: Collection[str],
     ) -> RunOutcome:
         if step.pipeline is not None:
             return context.execute(step.pipeline, parameters, step=step.name)
         function = step.run
         assert callable(function)  # noqa: S101  # a Step runs a name or a function, by its type
-        return self._run(
+        hidden = {name for name, value in step.parameters.items() if reference(value) in secret}
+        task = _Task.of(
             f"{context.run.pipeline}.{step.name}",
-            dict(parameters),
+            _specs(parameters, hidden),
+            parameters,
             lambda inner: function(inner, **parameters),
-            context.force,
-            context.run_id,
-            step.name,
         )
+        return self._run(task, context.force, context.run_id, step.name)
 
     def _skip(self, context: RunContext, step: Step, blocked: list[str]) -> RunOutcome:
         now = self.clock.now()
@@ -248,6 +312,11 @@ def _filled(step: Step, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _specs(names: Collection[str], secret: Collection[str]) -> tuple[ParameterSpec, ...]:
+    """Parameters of any type, the secret ones marked."""
+    return tuple(ParameterSpec(name, Any, doc=Param(secret=name in secret)) for name in names)
+
+
 def _summary(graph: Workflow, states: Mapping[str, RunState]) -> Result[Any]:
     failed = [name for name, state in states.items() if state is not RunState.SUCCEEDED]
     metrics = {"steps": len(states), "steps_succeeded": len(states) - len(failed)}
@@ -266,12 +335,23 @@ def _summary(graph: Workflow, states: Mapping[str, RunState]) -> Result[Any]:
 
 def _as_result(returned: Any) -> Result[Any]:
     """A pipeline may return the envelope itself, a mapping of metrics, or nothing."""
-    if isinstance(returned, Result):
-        return returned
     if returned is None:
         return Result.success()
     if isinstance(returned, Mapping):
-        return Result.success(metrics=returned)
-    raise TypeError(
-        f"a pipeline returns a Result, a mapping of metrics or None, not {type(returned).__name__}"
-    )
+        returned = Result.success(metrics=returned)
+    if not isinstance(returned, Result):
+        raise TypeError(
+            "a pipeline returns a Result, a mapping of metrics or None, not "
+            + type(returned).__name__
+        )
+    metrics = {name: _metric(name, value) for name, value in returned.metrics.items()}
+    return replace(returned, metrics=metrics)
+
+
+def _metric(name: str, value: Any) -> Any:
+    """A metric that every store and reader can take: what JSON has no number for is null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise TypeError(f"metric {name!r} is a {type(value).__name__}, not a number or text")

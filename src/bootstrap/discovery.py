@@ -53,9 +53,11 @@ def _load(name: str) -> ModuleType:
         sys.path.append(here)
     try:
         return importlib.import_module(name)
-    except SpineError:
-        raise
-    except Exception as error:
+    except SpineError as error:
+        raise ConfigurationError(
+            f"module {name} cannot be used: {error.message}", hint=error.hint, cause=error
+        ) from error
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(
             f"module {name} cannot be imported: {type(error).__name__}: {error}",
             hint="SPINE_MODULES names modules that Python can import from the working folder or "

@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     The file is the one that ``SPINE_CONFIG`` names, else ``spine.toml`` in the working folder.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SPINE_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="SPINE_", env_ignore_empty=True, extra="forbid")
 
     home: Path = Field(Path(".spine"), description="folder of database, archive and caches")
     database_url: SecretStr | None = Field(
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
 def load_settings(**given: Any) -> Settings:
     """The settings in force; raises a ConfigurationError that names each wrong one."""
     file = _config_file()
-    if CONFIG_VARIABLE in os.environ and not (file and file.is_file()):
+    if os.environ.get(CONFIG_VARIABLE) and file is None:
         raise ConfigurationError(
             f"{CONFIG_VARIABLE} names {os.environ[CONFIG_VARIABLE]}, which is no file"
         )

@@ -218,6 +218,13 @@ def test_of_rows_with_one_key_the_first_line_wins_wherever_it_stands() -> None:
     assert "|2|" in result.rejects["raw"][0]
 
 
+def test_the_first_line_wins_also_where_rows_come_sorted_by_key() -> None:
+    rows = frame(*[{"issueSymbolIdentifier": name} for name in "ABBC"])[[0, 2, 1, 3]]
+    result = normalize(rows, Tier.OTC, raw)
+    assert result.accepted.height == 3
+    assert result.rejects["line"].to_list() == [4]
+
+
 def test_keys_that_differ_in_case_are_different() -> None:
     rows = frame({"issueSymbolIdentifier": "ABRpD"}, {"issueSymbolIdentifier": "ABRPD"})
     assert normalize(rows, Tier.OTC, never).accepted["symbol"].to_list() == ["ABRPD", "ABRpD"]

@@ -65,7 +65,7 @@ class Backfill:
                     )
                 )
                 task.advance()
-        return self._result(files, outcomes, first, last)
+        return self._result(files, outcomes, tiers, first, last)
 
     def _wanted(
         self,
@@ -102,11 +102,12 @@ class Backfill:
         self,
         files: Sequence[_File],
         outcomes: Sequence[RunOutcome],
+        tiers: Collection[str] | None,
         first: date | None,
         last: date | None,
     ) -> Result[Any]:
         failed = [item for item in outcomes if not item.result.ok]
-        missing = self._missing(outcomes, first, last)
+        missing = self._missing(outcomes, tiers, first, last)
         counts: dict[str, Metric] = {
             "files": len(files),
             "files_succeeded": len(files) - len(failed),
@@ -130,10 +131,17 @@ class Backfill:
         return Result(value, error, counts, tuple(warnings))
 
     def _missing(
-        self, outcomes: Sequence[RunOutcome], first: date | None, last: date | None
+        self,
+        outcomes: Sequence[RunOutcome],
+        tiers: Collection[str] | None,
+        first: date | None,
+        last: date | None,
     ) -> dict[str, list[date]]:
-        """Weeks without measures between the first and the last of each tier that was touched."""
-        touched = {
+        """Weeks without measures between the first and the last of each tier.
+
+        Of the tiers that were asked for, else of those that the files held.
+        """
+        touched = set(tiers or ()) or {
             part["tier"]
             for item in outcomes
             for part in (item.result.value or {}).get("partitions", ())

@@ -17,8 +17,8 @@ import polars as pl
 from ...domain.captures import Capture, CaptureFilter, PartitionFilter, Stage
 from ...domain.datasets import DatasetQuery, DatasetSpec
 from ...domain.errors import ValidationError
+from ...domain.finra_otc import checks, history, measures
 from ...domain.finra_otc import datasets as specs
-from ...domain.finra_otc import history, measures
 from ...domain.finra_otc.datasets import (
     DOMAIN,
     TABLE_SYMBOL_MEASURES,
@@ -214,16 +214,34 @@ def _research_snapshot(reader: Reader, query: DatasetQuery) -> Iterator[pl.DataF
         rows = reader.table(TABLE_SYMBOL_MEASURES, capture, query.symbol)
         if rows is not None:
             rolling = _rolling_of(reader, capture, query)
-            status = _worst(reader.unit, capture)
+            status = _worst(reader, capture, query)
             yield _labelled(history.research_snapshot(rows, rolling, status), capture)
 
 
-def _worst(unit: UnitOfWork, capture: Capture) -> str:
-    """The worst status among the newest answer of each check on the capture."""
+def _worst(reader: Reader, capture: Capture, query: DatasetQuery) -> str:
+    """The worst status among the checks on the capture, as they are answered at that moment.
+
+    Checks that compare weeks are asked again: what was missing when the week was loaded may have
+    come since. The others are those of the capture alone, and stored.
+    """
     newest: dict[str, CheckResult] = {}
-    for item in unit.quality.list(PartitionFilter(capture=capture.id, limit=None)):
-        newest.setdefault(item.result.check, item.result)
-    return worst_status(newest.values())
+    for item in reader.unit.quality.list(PartitionFilter(capture=capture.id, limit=None)):
+        if item.result.check in checks.NORMALIZE_CHECKS:
+            newest.setdefault(item.result.check, item.result)
+    week = capture.partition.period
+    window = {item.partition.period: item for item in reader.window(capture, query)}
+    before = window.get(week - _WEEK)
+    venues = reader.table(TABLE_VENUE_SHARE, capture)
+    compared = (
+        checks.measure_checks(
+            venues=venues,
+            previous_venues=reader.table(TABLE_VENUE_SHARE, before) if before else None,
+            missing_weeks=history.missing_weeks(week, window.keys()),
+        )
+        if venues is not None
+        else []
+    )
+    return worst_status([*newest.values(), *compared])
 
 
 def _where(spec: DatasetSpec, query: DatasetQuery) -> dict[str, str]:

@@ -63,14 +63,14 @@ def read_file(context: RunContext, services: Services, file: str, encoding: str)
 
 
 def replay(context: RunContext, services: Services, capture: Capture) -> Intake:
-    """The rows of a capture again, from the archive."""
+    """The rows of a capture again, from the archive: read as then, wherever the file is now."""
+    options = {name: value for name, value in capture.source_options.items() if name != "path"}
     with services.archive.open(capture.digest) as content:
         source = context.source(
             "file",
             content=content,
             name=capture.source_name,
-            columns=HEADER,
-            **capture.source_options,
+            **{**options, "columns": HEADER},
         )
         intake = _read(source, tap=None)
     return replace(intake, digest=capture.digest, bytes=capture.bytes)
@@ -138,12 +138,15 @@ def assign(
 
 def assigned_again(intake: Intake, services: Services, capture: Capture) -> PartitionRows:
     """The rows that were assigned to a capture's partition when its file was taken in."""
-    wanted = Tier(capture.partition.segment)
-    parts = assign(intake, services, week=capture.partition.period, tier=None)
+    week, wanted = capture.partition.period, Tier(capture.partition.segment)
+    try:
+        parts = assign(intake, services, week=week, tier=None)
+    except ValidationError:  # nothing tells the tier: it was given then
+        parts = []
     for part in parts:
         if part.tier is wanted and part.rows == capture.rows_read:
             return part
-    return assign(intake, services, week=capture.partition.period, tier=wanted)[0]
+    return assign(intake, services, week=week, tier=wanted)[0]
 
 
 def update_dates(rows: pl.DataFrame) -> set[date]:

@@ -55,6 +55,7 @@ class Refresher:
             if self._recognise(stages, capture, report, through):
                 return
             report.action = "RESUMED"
+            self._compare(stages, capture, normalized, report)
         capture = capture or stages.capture(part, intake)
         report.capture = capture.id
         if normalized is not None:
@@ -69,6 +70,7 @@ class Refresher:
         stages.unit.lock(capture.partition)
         report = PartitionReport(capture.partition, action="REPLAYED", capture=capture.id)
         self.reports.append(report)
+        self._compare(stages, capture, normalized, report)
         self._judge(stages, capture, normalized, None, report)
 
     def measure(self, capture: Capture) -> None:
@@ -196,6 +198,18 @@ class Refresher:
         report.restatement = change
         report.action = "CAPTURED" if change.none else "RESTATED"
         return None
+
+    def _compare(
+        self,
+        stages: Stages,
+        capture: Capture,
+        normalized: Normalized | None,
+        report: PartitionReport,
+    ) -> None:
+        """Note how the rows of a capture that is taken further differ from the current ones."""
+        previous = latest_capture(stages.unit, capture.partition, Stage.NORMALIZED)
+        if normalized and previous is not None and previous.sequence < capture.sequence:
+            report.restatement = stages.compare(normalized, previous)
 
     def _recognise(
         self, stages: Stages, capture: Capture, report: PartitionReport, through: Stage

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,7 +34,9 @@ def run(
     """
     try:
         parameters = asking.pairs(parameter or [], "-p")
-        outcome = asking.services(context).run_pipeline()(name, parameters, force=force)
+        # What a pipeline prints must not stand in the one document on stdout.
+        with redirect_stdout(sys.stderr) if json else nullcontext():
+            outcome = asking.services(context).run_pipeline()(name, parameters, force=force)
     except SpineError as error:
         if json:
             output.print_json(_document("FAILED", None, name, {}, error, ()))
@@ -70,7 +73,8 @@ def _document(
         "status": status,
         "run_id": run_id,
         "pipeline": pipeline,
-        "metrics": dict(metrics),
+        # These three are always there; null where nothing was counted.
+        "metrics": {**dict.fromkeys(_ROW_COUNTS), **metrics},
         "error": error,
         "warnings": list(warnings),
     }
@@ -78,16 +82,16 @@ def _document(
 
 def _show(outcome: RunOutcome) -> None:
     run, result = outcome.run, outcome.result
-    value = result.value if isinstance(result.value, Mapping) else {}
-    partitions = list(value.get("partitions", ()))
-    for file in value.get("files", ()):
-        partitions.extend({**part, "file": file["file"]} for part in file["partitions"])
+    files = _documents(result.value, "files", {"file", "error", "partitions"})
+    partitions = _documents(result.value, "partitions", _PARTITION)
+    for file in files:
+        partitions.extend(_documents(file, "partitions", _PARTITION))
     if partitions:
         _show_partitions(partitions)
         _show_datasets(partitions)
     elif result.metrics:
         output.table("", ["metric", "value"], result.metrics.items())
-    for file in value.get("files", ()):
+    for file in files:
         if file["error"]:
             print(f"failed: {file['file']}: {file['error']}", file=sys.stderr)
     for warning in result.warnings:
@@ -96,6 +100,8 @@ def _show(outcome: RunOutcome) -> None:
     if result.error is not None:
         output.show_error(result.error)
 
+
+_ROW_COUNTS = ("rows_read", "rows_accepted", "rows_rejected")
 
 _SHOWN = {
     "week_start": "week",
@@ -109,6 +115,16 @@ _SHOWN = {
     "rows_vanished": "vanished",
     "grade": "grade",
 }
+
+_PARTITION = {*_SHOWN, "datasets"}
+
+
+def _documents(value: Any, name: str, fields: Collection[str]) -> list[Mapping[str, Any]]:
+    """The items under ``name`` that have the fields: a pipeline may return whatever it likes."""
+    found = value.get(name) if isinstance(value, Mapping) else None
+    if not isinstance(found, list | tuple):
+        return []
+    return [item for item in found if isinstance(item, Mapping) and item.keys() >= set(fields)]
 
 
 def _show_partitions(partitions: list[Mapping[str, Any]]) -> None:

@@ -9,7 +9,10 @@ import typer
 from . import asking, output
 
 if TYPE_CHECKING:
+    from ....application.read_runs import ReadRuns
     from ....domain.runs import Run
+
+_PAGE = 1000
 
 app = typer.Typer(help="Run history.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -38,7 +41,8 @@ def list_runs(
                 hint=f"expected one of {', '.join(RunState)}",
             ) from None
         found = asking.services(context).read_runs()
-        listed = found.list(RunFilter(pipeline=pipeline, state=wanted, parent=parent, limit=limit))
+        asked = RunFilter(pipeline=pipeline, state=wanted, parent=parent, limit=limit)
+        listed = found.list(asked) if limit else []
         if json:
             output.print_json([_document(item) for item in listed])
             return
@@ -57,11 +61,9 @@ def show(
 ) -> None:
     """Show one run: parameters, metrics, warnings, error, its parts and its lineage."""
     with output.errors_shown():
-        from ....domain.runs import RunFilter
-
         reader = asking.services(context).read_runs()
         run = reader.get(run_id)
-        parts = reader.list(RunFilter(parent=run.id, limit=1000))
+        parts = _parts(reader, run.id)
         lineage = reader.lineage(run.id)
         if json:
             output.print_json(
@@ -75,7 +77,7 @@ def show(
                 ["run", "step", "state", "seconds", "error"],
                 (
                     (p.id, p.step, p.state, p.duration, p.error.message if p.error else None)
-                    for p in reversed(parts)
+                    for p in parts
                 ),
             )
         if lineage:
@@ -86,6 +88,18 @@ def show(
             )
         if run.error is not None:
             output.show_error(run.error)
+
+
+def _parts(reader: ReadRuns, run_id: str) -> list[Run]:
+    """All parts of a run, in the order in which they ran."""
+    from ....domain.runs import RunFilter
+
+    found: list[Run] = []
+    before = None
+    while page := reader.list(RunFilter(parent=run_id, before=before, limit=_PAGE)):
+        found.extend(page)
+        before = page[-1].id
+    return found[::-1]
 
 
 def _show_run(run: Run) -> None:

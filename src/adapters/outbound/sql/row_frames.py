@@ -41,9 +41,9 @@ def conform(table: RowTable, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def conform_rejects(rejects: pl.DataFrame) -> pl.DataFrame:
-    """Rejects with exactly their columns and types, in the order of their lines.
+    r"""Rejects with exactly their columns and types, in the order of their lines.
 
-    A NUL, which some databases refuse, is written as \\x00.
+    A NUL, which some databases refuse, is written as \x00.
     """
     missing = [name for name in REJECT_SCHEMA if name not in rejects.columns]
     if missing:

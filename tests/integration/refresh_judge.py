@@ -1,0 +1,137 @@
+"""The one judge of a store: of every run either everything is there, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from crash_child import opened
+from market_spine.adapters.outbound.archive import FolderArchive
+from market_spine.bootstrap.container import Container
+from market_spine.domain.datasets import DatasetQuery
+from market_spine.domain.runs import Run, RunFilter
+from polars.testing import assert_frame_equal
+
+Frames = dict[str, pl.DataFrame]
+
+_STAGES = ["CAPTURED", "MEASURED", "NORMALIZED"]
+_CAPTURE_TABLES = 8
+"""Tables that hold something of a capture, at least: the judge looks at all that there are."""
+
+
+def judge(home: Path) -> None:
+    """Raise an AssertionError where the store in ``home`` holds part of a load.
+
+    For loads whose quality gate is open: a run that did not succeed has left nothing, a run that
+    did has left captures with everything that belongs to them.
+    """
+    with closing(sqlite3.connect(home / "spine.db")) as database:
+        database.row_factory = sqlite3.Row
+        _is_sound(database)
+        captures = [dict(row) for row in database.execute("SELECT * FROM captures")]
+        _belongs_together(database, {row["capture_key"] for row in captures})
+        runs = {row["run_id"]: dict(row) for row in database.execute("SELECT * FROM runs")}
+        for run in runs.values():
+            _took_effect(run, [row for row in captures if row["run_id"] == run["run_id"]])
+        for capture in captures:
+            _is_complete(database, capture)
+    archive = FolderArchive(home / "archive")
+    for capture in captures:
+        with archive.open(capture["digest"]) as content:
+            read = len(content.read())
+        assert read == capture["byte_count"], f"the archive has {read} bytes of {capture}"
+
+
+def _is_sound(database: sqlite3.Connection) -> None:
+    [(verdict,)] = database.execute("PRAGMA integrity_check")
+    assert verdict == "ok", f"the database is damaged: {verdict}"
+    dangling = [tuple(row) for row in database.execute("PRAGMA foreign_key_check")]
+    assert not dangling, f"dangling references: {dangling}"
+
+
+def _belongs_together(database: sqlite3.Connection, captures: set[int]) -> None:
+    seen = 0
+    unfinished = "SELECT run_id FROM runs WHERE run_state <> 'SUCCEEDED'"
+    for table, columns in _tables(database).items():
+        if "capture_key" in columns:
+            seen += 1
+            keys = {row[0] for row in database.execute(f"SELECT capture_key FROM {table}")}
+            assert keys <= captures, f"{table} has rows of no capture: {keys - captures}"
+        if "run_id" in columns and table != "runs":
+            [(left,)] = database.execute(
+                f"SELECT count(*) FROM {table} WHERE run_id IN ({unfinished})"
+            )
+            assert not left, f"{table} has {left} rows of a run that did not succeed"
+    assert seen >= _CAPTURE_TABLES, f"the judge saw {seen} tables with rows of captures"
+
+
+def _took_effect(run: dict[str, Any], captures: list[dict[str, Any]]) -> None:
+    name = f"run {run['run_id']} of {run['pipeline']}, {run['run_state']},"
+    assert (run["finished_at"] is None) == (run["run_state"] == "RUNNING"), name
+    if run["run_state"] != "SUCCEEDED":
+        assert not captures, f"{name} left {len(captures)} captures"
+    elif run["pipeline"].endswith(".refresh_week"):
+        metrics = json.loads(run["metrics_json"])
+        assert metrics["captures_added"] == len(captures), f"{name} has {len(captures)} captures"
+        if captures:
+            for count in ("rows_read", "rows_accepted", "rows_rejected"):
+                total = sum(capture[count] for capture in captures)
+                assert metrics[count] == total, f"{name} says {metrics[count]} {count}, not {total}"
+
+
+def _is_complete(database: sqlite3.Connection, capture: dict[str, Any]) -> None:
+    key, name = capture["capture_key"], f"capture {capture['sequence_no']} of {capture['segment']}"
+
+    def count(table: str) -> int:
+        found = database.execute(f"SELECT count(*) FROM {table} WHERE capture_key = ?", (key,))
+        return int(found.fetchone()[0])
+
+    accepted, rejected = capture["rows_accepted"], capture["rows_rejected"]
+    assert capture["rows_read"] == accepted + rejected > 0, f"{name} lost rows: {capture}"
+    assert count("finra_otc_venue_volume") == accepted, f"{name} lacks accepted rows"
+    assert count("rejects") == rejected, f"{name} lacks rejects"
+    stages = {
+        row["stage"]: row["row_count"]
+        for row in database.execute("SELECT * FROM manifest WHERE capture_key = ?", (key,))
+    }
+    assert sorted(stages) == _STAGES, f"{name} has reached {sorted(stages)} only"
+    assert count("finra_otc_symbol_measures") == stages["MEASURED"], f"{name} lacks measures"
+    for table in ("finra_otc_venue_share", "finra_otc_names", "quality_results", "lineage"):
+        assert count(table), f"{name} has nothing in {table}"
+
+
+def _tables(database: sqlite3.Connection) -> dict[str, set[str]]:
+    names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+    return {
+        name: {row["name"] for row in database.execute(f"PRAGMA table_info({name})")}
+        for name in names
+    }
+
+
+def all_datasets(container: Container) -> Frames:
+    """Every dataset, whole."""
+    reader = container.read_datasets()
+    return {spec.name: reader.frame(spec.name, DatasetQuery()) for spec in reader.list()}
+
+
+def datasets_of(home: Path) -> Frames:
+    with opened(home) as container:
+        return all_datasets(container)
+
+
+def assert_same_datasets(found: Frames, expected: Frames) -> None:
+    assert found.keys() == expected.keys()
+    for name, frame in expected.items():
+        try:
+            assert_frame_equal(found[name], frame)
+        except AssertionError as difference:
+            raise AssertionError(f"dataset {name} is another one: {difference}") from None
+
+
+def runs_of(container: Container) -> list[Run]:
+    """All runs, newest first."""
+    return list(container.read_runs().list(RunFilter(limit=1000)))
