@@ -8,6 +8,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from sqlalchemy import Engine, create_engine
+
 from market_spine.adapters.outbound.sql import migrations
 from market_spine.adapters.outbound.sql.migrations.runner import all_revisions, migrate
 from market_spine.adapters.outbound.sql.revisions import (
@@ -19,7 +21,6 @@ from market_spine.adapters.outbound.sql.revisions import (
 )
 from market_spine.adapters.outbound.sql.schema import METADATA
 from market_spine.domain.errors import ConfigurationError
-from sqlalchemy import Engine, create_engine
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_the_newest_revision_is_accepted() -> None:
 
 
 def test_an_older_revision_names_the_upgrade() -> None:
-    with pytest.raises(ConfigurationError, match="0001.*0002") as caught:
+    with pytest.raises(ConfigurationError, match=r"0001.*0002") as caught:
         require_current("0001", "here", known=("0001", "0002"))
     assert caught.value.hint is not None
     assert "spine db upgrade" in caught.value.hint

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import re
+
 import pytest
-from market_spine.adapters.outbound.sql.row_tables import ROW_TABLES, Kind
-from market_spine.adapters.outbound.sql.schema import METADATA
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -22,30 +22,39 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from market_spine.adapters.outbound.sql.row_tables import ROW_TABLES, Kind
+from market_spine.adapters.outbound.sql.schema import METADATA
+
 TABLES = METADATA.sorted_tables
 COLUMNS = [column for table in TABLES for column in table.columns]
 
 # Words that PostgreSQL or Db2 reserve, or that need quotes on one of them.
-RESERVED = set(
-    """add all allow alter and any array as asc audit authorization before begin between both by
-    call case cast check close collate column comment commit condition connect constraint create
-    cross current cursor data database date day days default deferrable delete desc describe
-    distinct do domain double drop dynamic each else end escape except execute exists exit explain
-    external false fetch final first float for foreign free from full function global go grant
-    group grouping handler having hold hour hours identity if immediate in including index initially
-    inner inout insert integer intersect interval into is isolation join key label language last
-    lateral leading leave left level like limit local localtime lock locks long loop match max
-    merge method microsecond min minute mode modify month months name_ new next no none not null
-    number numeric of off offline offset old on online only open option or order out outer over
-    overlaps owner parameter parameters partition password path period placing position precision
-    prepare primary prior privileges procedure public range rank raw read reads references
-    release rename repeat replace reset resource restrict result return returning revoke right role
-    rollback row rowid rownum rows sample savepoint schema scroll second seconds select sequence
-    session set share size skip some source sql standard start state static statement successful
-    symmetric synonym sysdate system table tablesample temporary then time timestamp to trailing
-    transaction trigger trim true truncate type uid undo union unique until update usage user using
-    validate value values varchar variable verbose view volatile when whenever where while window
-    with without year years""".split()
+RESERVED = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        add all allow alter and any array as asc audit authorization before begin between both
+        by call case cast check close collate column comment commit condition connect constraint
+        create cross current cursor data database date day days default deferrable delete desc
+        describe distinct do domain double drop dynamic each else end escape except execute
+        exists exit explain external false fetch final first float for foreign free from full
+        function global go grant group grouping handler having hold hour hours identity if
+        immediate in including index initially inner inout insert integer intersect interval
+        into is isolation join key label language last lateral leading leave left level like
+        limit local localtime lock locks long loop match max merge method microsecond min minute
+        mode modify month months new next no none not null number numeric of off offline offset
+        old on online only open option or order out outer over overlaps owner parameter
+        parameters partition password path period placing position precision prepare primary
+        prior privileges procedure public range rank raw read reads references release rename
+        repeat replace reset resource restrict result return returning revoke right role
+        rollback row rowid rownum rows sample savepoint schema scroll second seconds select
+        sequence session set share size skip some source sql standard start state static
+        statement successful symmetric synonym sysdate system table tablesample temporary then
+        time timestamp to trailing transaction trigger trim true truncate type uid undo union
+        unique until update usage user using validate value values varchar variable verbose view
+        volatile when whenever where while window with without year years
+        """,
+    )
 )
 
 

@@ -6,6 +6,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import ClauseElement, Connection, Dialect, event
+from sqlalchemy.dialects import postgresql
+
 from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.domain.captures import (
@@ -27,8 +30,6 @@ from market_spine.testing.store_suite_samples import (
     one_row,
     some_rejects,
 )
-from sqlalchemy import ClauseElement, Connection, Dialect, event
-from sqlalchemy.dialects import postgresql
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CAPTURES = CaptureFilter(

@@ -8,13 +8,14 @@ import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
 from market_spine.adapters.outbound.sql.dialects import dialect_of
 from market_spine.adapters.outbound.sql.json_text import from_text, to_text
 from market_spine.adapters.outbound.sql.row_frames import conform
 from market_spine.adapters.outbound.sql.row_tables import Kind, row_table
 from market_spine.domain.errors import LoadError
 from market_spine.testing.store_suite_samples import volume_rows
-from polars.testing import assert_frame_equal
 
 DIALECT = dialect_of("sqlite:////nowhere/spine.db", busy_timeout=1)
 QUANTITIES = st.decimals(

@@ -35,11 +35,15 @@ _WINDOW = 6
 
 @dataclass(frozen=True, slots=True)
 class StoredDataset:
-    """Columns of a table that holds one capture's rows."""
+    """Columns of a table that holds one capture's rows.
+
+    Rows without a value in the column ``defined_by`` are not rows of the dataset.
+    """
 
     spec: DatasetSpec
     table: str
     stage: Stage
+    defined_by: str | None = None
 
     @property
     def name(self) -> str:
@@ -50,7 +54,8 @@ class StoredDataset:
         where = _where(self.spec, query)
         for capture in current(unit, query, self.stage):
             for batch in unit.rows.read(self.table, capture.key, columns=own, where=where):
-                yield _labelled(batch, capture)
+                rows = batch.drop_nulls(self.defined_by) if self.defined_by else batch
+                yield _labelled(rows, capture)
 
 
 Compute = Callable[["Reader", DatasetQuery], Iterator[pl.DataFrame]]
@@ -77,6 +82,10 @@ class Reader:
     def __init__(self, unit: UnitOfWork) -> None:
         self.unit = unit
         self._kept: dict[tuple[str, int, str | None], pl.DataFrame] = {}
+
+    def keep(self, name: str, capture: Capture, rows: pl.DataFrame) -> None:
+        """Use ``rows``, which are stored already, instead of reading them back."""
+        self._kept[name, capture.key, None] = rows
 
     def table(self, name: str, capture: Capture, symbol: str | None = None) -> pl.DataFrame | None:
         """All rows of a capture (of one symbol), None when there are none."""
@@ -107,10 +116,11 @@ class Reader:
 
 def finra_otc_datasets() -> list[Dataset]:
     """All datasets of the domain, ready to be registered."""
-    stored: Mapping[str, tuple[str, Stage]] = {
+    stored: Mapping[str, tuple[str, Stage] | tuple[str, Stage, str]] = {
         "venue_volume": (TABLE_VENUE_VOLUME, Stage.NORMALIZED),
         "symbol_summary": (TABLE_SYMBOL_MEASURES, Stage.MEASURED),
-        "concentration": (TABLE_SYMBOL_MEASURES, Stage.MEASURED),
+        # A symbol without shares has no venue shares, and so no concentration.
+        "concentration": (TABLE_SYMBOL_MEASURES, Stage.MEASURED, "hhi"),
         "trading_day_volume": (TABLE_SYMBOL_MEASURES, Stage.MEASURED),
         "liquidity": (TABLE_SYMBOL_MEASURES, Stage.MEASURED),
         "venue_share": (TABLE_VENUE_SHARE, Stage.MEASURED),
@@ -127,6 +137,31 @@ def finra_otc_datasets() -> list[Dataset]:
         *(StoredDataset(by_name[name], *place) for name, place in stored.items()),
         *(DerivedDataset(by_name[name], compute) for name, compute in derived.items()),
     ]
+
+
+def count_published(
+    unit: UnitOfWork, capture: Capture, stored: Mapping[str, pl.DataFrame]
+) -> dict[str, int]:
+    """How many rows each dataset has for a capture's partition, by the dataset's last name.
+
+    ``stored`` are the capture's tables as they were just written. Derived datasets are computed
+    for it as any reader would see them.
+    """
+    reader = Reader(unit)
+    for table, rows in stored.items():
+        reader.keep(table, capture, rows)
+    week, tier = capture.partition.period, capture.partition.segment
+    counts: dict[str, int] = {}
+    for dataset in finra_otc_datasets():
+        name = dataset.name.removeprefix(f"{DOMAIN}.")
+        if isinstance(dataset, StoredDataset):
+            rows = stored[dataset.table]
+            counts[name] = rows[dataset.defined_by].count() if dataset.defined_by else rows.height
+        elif isinstance(dataset, DerivedDataset):
+            segment = tier if "tier" in dataset.spec.schema else None
+            query = DatasetQuery(first_period=week, last_period=week, segment=segment)
+            counts[name] = sum(frame.height for frame in dataset.compute(reader, query))
+    return counts
 
 
 def current(unit: UnitOfWork, query: DatasetQuery, stage: Stage) -> Sequence[Capture]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import polars as pl
-
 from ...domain.captures import Capture, Partition, Stage
 from ...domain.errors import ErrorContext, SpineError, ValidationError
 from ...domain.finra_otc import checks
@@ -15,10 +13,11 @@ from ...domain.finra_otc.datasets import TABLE_VENUE_VOLUME
 from ...domain.quality import CheckResult, grade
 from ...domain.result import Result
 from ..context import RunContext
+from .datasets import count_published
 from .intake import Intake, PartitionRows, assigned_again, replay
 from .report import PartitionReport, metrics, sentences
 from .services import Services
-from .stages import Stages, gate, latest_capture, measure_rows, normalize_part
+from .stages import Measured, Stages, gate, latest_capture, measure_rows, normalize_part
 
 
 class Refresher:
@@ -117,7 +116,7 @@ class Refresher:
         stages: Stages,
         capture: Capture,
         normalized: Normalized,
-        measured: tuple[pl.DataFrame, pl.DataFrame] | None,
+        measured: Measured | None,
         report: PartitionReport,
     ) -> None:
         report.rows_read = normalized.rows_read
@@ -135,17 +134,14 @@ class Refresher:
         self,
         stages: Stages,
         capture: Capture,
-        measured: tuple[pl.DataFrame, pl.DataFrame],
+        measured: Measured,
         earlier: Sequence[CheckResult],
         report: PartitionReport,
     ) -> None:
-        symbols, venues = measured
-        results = stages.measure(capture, symbols, venues, earlier)
+        results = stages.measure(capture, measured, earlier)
         self._note(report, results, [*earlier, *results])
-        self._blocked(report, results)
-        for name in ("symbol_summary", "concentration", "trading_day_volume", "liquidity"):
-            report.datasets[name] = symbols.height
-        report.datasets["venue_share"] = venues.height
+        if not self._blocked(report, results):
+            report.datasets |= count_published(stages.unit, capture, measured.tables)
 
     def _note(
         self,

@@ -39,6 +39,24 @@ _WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """The accepted rows of a capture, and what follows from them per symbol and per venue."""
+
+    accepted: pl.DataFrame
+    symbols: pl.DataFrame
+    venues: pl.DataFrame
+
+    @property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """By the names of the tables that they are stored in."""
+        return {
+            TABLE_VENUE_VOLUME: self.accepted,
+            TABLE_SYMBOL_MEASURES: self.symbols,
+            TABLE_VENUE_SHARE: self.venues,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Stages:
     """One run's hands on the store: every method writes in the transaction of ``unit``."""
 
@@ -117,16 +135,10 @@ class Stages:
         return results
 
     def measure(
-        self,
-        capture: Capture,
-        symbols: pl.DataFrame,
-        venues: pl.DataFrame,
-        earlier: Sequence[CheckResult],
+        self, capture: Capture, measured: Measured, earlier: Sequence[CheckResult]
     ) -> list[CheckResult]:
-        """MEASURED: the measures are stored, compared with the weeks before, and graded.
-
-        ``symbols`` and ``venues`` are what :func:`measure_rows` made of the accepted rows.
-        """
+        """MEASURED: the measures are stored, compared with the weeks before, and graded."""
+        symbols, venues = measured.symbols, measured.venues
         self.unit.rows.replace(TABLE_SYMBOL_MEASURES, capture.key, symbols)
         self.unit.rows.replace(TABLE_VENUE_SHARE, capture.key, venues)
         history = self.history(capture.partition)
@@ -250,12 +262,12 @@ def normalize_part(part: PartitionRows, intake: Intake) -> Normalized:
     )
 
 
-def measure_rows(
-    accepted: pl.DataFrame, partition: Partition, services: Services
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Measures per symbol and per venue of one capture's accepted rows."""
+def measure_rows(accepted: pl.DataFrame, partition: Partition, services: Services) -> Measured:
+    """The measures that follow from one capture's accepted rows alone."""
     sessions = services.sessions_in(partition.period)
-    return measures.symbol_measures(accepted, sessions), measures.venue_share(accepted)
+    return Measured(
+        accepted, measures.symbol_measures(accepted, sessions), measures.venue_share(accepted)
+    )
 
 
 def compare_rows(before: pl.DataFrame, normalized: Normalized) -> Restatement:

@@ -95,7 +95,7 @@ class _Buffer:
             # A number may go on in what has not been read yet; an object cannot.
             if end == len(self._buffer) and not isinstance(value, dict) and self._more():
                 continue
-            raw = "" if isinstance(value, dict) else self._buffer[self._at : end]
+            raw = self._buffer[self._at : end]
             self._at = end
             return value, raw
 

@@ -21,6 +21,9 @@ class Number(str):
     __slots__ = ()
 
 
+_TEXT = frozenset({str, Number, type(None)})
+
+
 class DuplicateKeyError(ValueError):
     """An object names a key twice: taking either value would lose the other."""
 
@@ -62,9 +65,9 @@ class JsonRows:
             self.reject(line, "BAD_JSON", f"the key {LINE} is reserved for the position", raw)
         else:
             try:
-                row = {key: _text(item) for key, item in value.items()}
-                "".join(row).encode()
-                "".join(filter(None, row.values())).encode()
+                row = value if _is_text(value) else {k: _text(v) for k, v in value.items()}
+                if "\\u" in raw:
+                    json.dumps(row, ensure_ascii=False).encode()
             except UnicodeEncodeError:
                 self.reject(line, "BAD_ENCODING", "it has half of a surrogate pair", raw)
             except RecursionError:
@@ -72,7 +75,8 @@ class JsonRows:
             else:
                 self._rows.append(row)
                 self._lines.append(line)
-                self.columns.update(dict.fromkeys(row))
+                if row.keys() != self.columns.keys():
+                    self.columns.update(dict.fromkeys(row))
 
     def reject(self, line: int, reason: str, detail: str, raw: str) -> None:
         clean = raw.replace(UNDECODABLE, "").encode("utf-8", "backslashreplace").decode()
@@ -88,6 +92,10 @@ class JsonRows:
         bad = pl.DataFrame(self._bad, schema=MALFORMED_SCHEMA, orient="row")
         self._rows, self._lines, self._bad = [], [], []
         return Piece(pl.DataFrame(columns), bad)
+
+
+def _is_text(record: dict[str, Any]) -> bool:
+    return _TEXT.issuperset(map(type, record.values()))
 
 
 def _text(value: Any) -> str | None:

@@ -21,9 +21,8 @@ class SqlStoreAdmin:
 
     def upgrade(self) -> StoreStatus:
         dialect = self._database.dialect
-        engine = self._database.engine(Access.CREATE)
-        dialect.prepare(engine)
-        with engine.begin() as connection:
+        dialect.prepare()
+        with self._database.engine(Access.CREATE).begin() as connection:
             dialect.lock_schema(connection)
             # Only now is it certain that no other process is changing the schema.
             found = self._revision(connection)

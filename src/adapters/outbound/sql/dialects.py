@@ -50,8 +50,8 @@ class Dialect(Protocol):
         """
         ...
 
-    def prepare(self, engine: Engine) -> None:
-        """Settings that a database keeps, made once before its schema, outside a transaction."""
+    def prepare(self) -> None:
+        """Make the database where it can be made, and the settings that it keeps."""
         ...
 
     def has_table(self, connection: Connection, name: str | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Generator, Mapping
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -107,26 +108,14 @@ class SqliteDialect:
             raise
         return connection
 
-    def prepare(self, engine: Engine) -> None:
+    def prepare(self) -> None:
         deadline = time.monotonic() + self._busy_timeout
-        connection = engine.raw_connection()
         try:
-            while True:
-                try:
-                    connection.cursor().execute("PRAGMA journal_mode = WAL")
-                except sqlite3.OperationalError as error:
-                    # SQLite does not wait by itself when two processes switch a fresh file.
-                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                        raise
-                    if time.monotonic() > deadline:
-                        raise
+            with closing(self._connect(Access.CREATE)) as connection:
+                while not _switched_to_wal(connection, patient=time.monotonic() < deadline):
                     time.sleep(0.01)
-                else:
-                    return
         except sqlite3.Error as error:
             raise self.translate(error) from error
-        finally:
-            connection.close()
 
     def has_table(self, connection: Connection, name: str | None) -> bool:
         found = connection.exec_driver_sql(
@@ -208,6 +197,17 @@ class SqliteDialect:
 
     def server_version(self, connection: Connection) -> str:
         return str(connection.exec_driver_sql("SELECT sqlite_version()").scalar_one())
+
+
+def _switched_to_wal(connection: sqlite3.Connection, *, patient: bool) -> bool:
+    """False where two processes switch a fresh file at once: SQLite does not wait by itself."""
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if patient and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return False
+        raise
+    return True
 
 
 def _insert_sql(

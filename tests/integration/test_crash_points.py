@@ -1,0 +1,320 @@
+"""A refresh is all or nothing: processes are killed at every point where they change something.
+
+The points are counted, not listed: a first, undisturbed run tells which calls there are. Each is
+then met by a process of its own that dies there with SIGKILL, and by an exception. Whatever
+happened, the one judge looks at what was left, and the same command is given again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from crash_child import BACKFILL, REFRESH, Answer, Job, changes, killed, opened, run
+from market_spine.adapters.outbound.system.runtime import LocalProcesses
+from market_spine.domain.captures import CaptureFilter
+from market_spine.domain.errors import SpineError
+from market_spine.domain.finra_otc.weeks import Tier
+from market_spine.domain.runs import Run, RunState
+from market_spine.testing.faults import Faults, Moment, raising
+from market_spine.testing.finra_sample import ORIGIN, restate, write_sample
+from refresh_judge import Frames, all_datasets, assert_same_datasets, datasets_of, judge, runs_of
+
+AT_ONCE = 2
+"""How many processes are made ready to die at the same time."""
+
+Subtests = pytest.Subtests
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One call of a job, and whether to die before or after it."""
+
+    number: int
+    call: str
+    moment: Moment
+
+    def __str__(self) -> str:
+        return f"{self.moment.lower()} call {self.number} ({self.call})"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A job, the home it starts from, and the datasets after an undisturbed run of it."""
+
+    start: Path
+    job: Job
+    after: Frames
+    answer: Answer
+    captures: int
+
+    def points(self, moments: Iterable[Moment] = Moment) -> list[Point]:
+        wanted = tuple(moments)
+        return [
+            Point(number, call, moment)
+            for number, call in enumerate(self.answer.calls, 1)
+            for moment in wanted
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The files of six weeks, a restated version of the last, and a home with the first five."""
+
+    folder: Path
+    weeks: tuple[Path, ...]
+    restated: Path
+    home: Path
+
+    def scene(self, name: str, job: Job, start: Path | None = None) -> Scene:
+        """Runs the job once, undisturbed, on a copy of ``start`` (default: the five weeks)."""
+        home = shutil.copytree(start or self.home, self.folder / name)
+        answer = run(replace(job, home=str(home)))
+        assert answer.state == "SUCCEEDED", answer.error
+        judge(home)
+        with opened(home) as container:
+            captures = len(container.read_evidence().captures(CaptureFilter()))
+            after = all_datasets(container)
+        assert all(frame.height for frame in after.values()), "a dataset is empty: nothing to judge"
+        return Scene(start or self.home, job, after, answer, captures)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    folder = tmp_path_factory.mktemp("crash")
+    weeks = [ORIGIN + timedelta(weeks=back) for back in range(-5, 1)]
+    files = write_sample(
+        folder / "weeks",
+        weeks=weeks,
+        tiers=[Tier.OTC],
+        rows={Tier.OTC: 30},
+        next_session=_next_weekday,
+    )
+    home = folder / "home"
+    with opened(home) as container:
+        for file in files[:-1]:
+            outcome = container.run_pipeline()(REFRESH, {"file": str(file)})
+            assert outcome.result.ok, outcome.result.error
+    judge(home)
+    return Stage(folder, tuple(files), restate(files[-1], folder / "restated"), home)
+
+
+@pytest.fixture(scope="module")
+def first_load(stage: Stage) -> Scene:
+    return stage.scene("first", Job("", {"file": str(stage.weeks[-1])}))
+
+
+@pytest.fixture(scope="module")
+def restatement(stage: Stage, first_load: Scene) -> Scene:
+    assert first_load.captures == len(stage.weeks)
+    scene = stage.scene("second", Job("", {"file": str(stage.restated)}), stage.folder / "first")
+    assert scene.captures == first_load.captures + 1
+    return scene
+
+
+@pytest.fixture(scope="module")
+def backfill(stage: Stage) -> Scene:
+    """Three weeks by one command, on a home that has nothing."""
+    folder = stage.folder / "three"
+    folder.mkdir()
+    for file in stage.weeks[-3:]:
+        shutil.copy(file, folder)
+    empty = stage.folder / "empty"
+    with opened(empty) as container:
+        assert runs_of(container) == []
+        container.calendar().sessions(ORIGIN, ORIGIN)
+    job = Job("", {"files": str(folder)}, BACKFILL)
+    home = shutil.copytree(empty, stage.folder / "filled")
+    answer = run(replace(job, home=str(home)))
+    assert answer.state == "SUCCEEDED", answer.error
+    judge(home)
+    return Scene(empty, job, datasets_of(home), answer, captures=3)
+
+
+def test_killed_at_any_point_a_first_load_leaves_all_or_nothing(
+    first_load: Scene, tmp_path: Path, subtests: Subtests
+) -> None:
+    points = first_load.points()
+    assert {"rows.replace", "rejects.replace", "quality.add", "runs.finish"} <= {
+        point.call.removeprefix("store.write.") for point in points
+    }
+    _kill_at(points, first_load, tmp_path, subtests)
+
+
+def test_killed_at_any_point_a_restatement_leaves_all_or_nothing(
+    restatement: Scene, tmp_path: Path, subtests: Subtests
+) -> None:
+    points = [
+        point
+        for point in restatement.points()
+        if point.moment is Moment.BEFORE or point.call.endswith("commit")
+    ]
+    assert len(points) > 20
+    _kill_at(points, restatement, tmp_path, subtests)
+
+
+def test_killed_around_any_commit_a_backfill_keeps_its_finished_parts(
+    backfill: Scene, tmp_path: Path, subtests: Subtests
+) -> None:
+    points = [point for point in backfill.points() if point.call == "store.write.commit"]
+    assert len(points) == 2 * (2 + 3 * 2), "begin and end of the backfill and of each part"
+    seen = _kill_at(points, backfill, tmp_path, subtests)
+    assert seen == {0, 1, 2, 3}, f"the backfills died with {seen} parts done"
+
+
+def _kill_at(points: list[Point], scene: Scene, folder: Path, subtests: Subtests) -> set[int]:
+    """Die at each point; the numbers of captures that were there afterwards."""
+
+    def die(point: Point) -> bool:
+        home = shutil.copytree(scene.start, folder / f"{point.number}-{point.moment}")
+        job = replace(
+            scene.job, home=str(home), die_at=point.number, moment=point.moment.value
+        )
+        return killed(job)
+
+    seen: set[int] = set()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for point, died in zip(points, pool.map(die, points), strict=True):
+            home = folder / f"{point.number}-{point.moment}"
+            with subtests.test(f"SIGKILL {point}"):
+                assert died, "the process came to its end instead"
+                judge(home)
+                seen.add(_done_again(home, scene))
+            shutil.rmtree(home)
+    return seen
+
+
+def _done_again(home: Path, scene: Scene) -> int:
+    """Give the same command again; the number of captures before it."""
+    with opened(home) as container:
+        before = len(container.read_evidence().captures(CaptureFilter()))
+        interrupted = [item.id for item in runs_of(container) if not item.state.final]
+        outcome = container.run_pipeline()(scene.job.pipeline, scene.job.parameters)
+        assert outcome.result.ok, outcome.result.error
+        judge(home)
+        runs = {item.id: item for item in runs_of(container)}
+        for name in interrupted:
+            _was_closed(runs[name])
+        assert all(item.state.final for item in runs.values()), "a run is still live"
+        assert len(container.read_evidence().captures(CaptureFilter())) == scene.captures
+        assert_same_datasets(all_datasets(container), scene.after)
+    return before
+
+
+def _was_closed(run: Run) -> None:
+    assert run.state is RunState.FAILED, f"the interrupted run is {run.state}"
+    assert run.error is not None
+    assert run.error.retryable, "an interrupted run may be repeated"
+
+
+def test_an_exception_at_any_call_leaves_all_or_nothing(
+    first_load: Scene, tmp_path: Path, subtests: Subtests
+) -> None:
+    counting = Faults()
+    home = shutil.copytree(first_load.start, tmp_path / "counted")
+    with opened(home, counting) as container:
+        container.run_pipeline()(REFRESH, first_load.job.parameters)
+    for number, call in enumerate(counting.calls, 1):
+        for moment in Moment if call.endswith("commit") else [Moment.BEFORE]:
+            home = shutil.copytree(first_load.start, tmp_path / f"{number}-{moment}")
+            with subtests.test(f"OSError {Point(number, call, moment)}"):
+                faults = Faults(number, raising(OSError("the disk is gone")), moment=moment)
+                _raise_at(faults, home, first_load)
+            shutil.rmtree(home)
+
+
+def _raise_at(faults: Faults, home: Path, scene: Scene) -> None:
+    with opened(home, faults) as container:
+        try:
+            outcome = container.run_pipeline()(REFRESH, scene.job.parameters)
+        except SpineError:
+            recorded = None
+        else:
+            recorded = outcome.run.id
+            assert runs_of(container)[0].state is outcome.run.state, "the answer is not the record"
+        assert faults.struck
+        live = [item for item in runs_of(container) if not item.state.final]
+        assert not live, "the store works, but a run was left live"
+        assert recorded is None or runs_of(container)[0].id == recorded
+    judge(home)
+    _done_again(home, scene)
+
+
+def test_killed_during_recovery_the_next_run_recovers_from_both(
+    first_load: Scene, tmp_path: Path, subtests: Subtests
+) -> None:
+    last = first_load.points([Moment.BEFORE])[-1]
+    interrupted = shutil.copytree(first_load.start, tmp_path / "interrupted")
+    assert killed(replace(first_load.job, home=str(interrupted), die_at=last.number))
+    counted = run(
+        replace(first_load.job, home=str(shutil.copytree(interrupted, tmp_path / "counted")))
+    )
+    begun = counted.calls.index("store.write.commit") + 1
+    assert counted.calls[:begun] == [
+        "store.write.runs.finish",
+        "store.write.runs.add",
+        "store.write.commit",
+    ]
+    scene = replace(first_load, start=interrupted, answer=replace(counted, calls=counted.calls[:begun]))
+
+    _kill_at(scene.points(), scene, tmp_path, subtests)
+
+
+def test_killed_while_the_schema_is_made_the_next_run_makes_it(
+    first_load: Scene, stage: Stage, tmp_path: Path, subtests: Subtests
+) -> None:
+    fresh = tmp_path / "fresh"
+    shutil.copytree(stage.home / "cache", fresh / "cache")
+    counted = run(replace(first_load.job, home=str(shutil.copytree(fresh, tmp_path / "counted"))))
+    expected = datasets_of(tmp_path / "counted")
+    statements = counted.statements
+    made = next(at for at, text in enumerate(statements) if text.startswith("INSERT INTO runs"))
+    assert made > 20, statements[:made]
+    scene = replace(first_load, start=fresh, after=expected, captures=1)
+
+    def die(number: int) -> bool:
+        home = shutil.copytree(fresh, tmp_path / str(number))
+        return killed(replace(scene.job, home=str(home), die_at_statement=number))
+
+    numbers = [*range(1, made, 5), made]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for number, died in zip(numbers, pool.map(die, numbers), strict=True):
+            with subtests.test(f"SIGKILL before statement {number}: {statements[number - 1]}"):
+                assert died
+                _done_again(tmp_path / str(number), scene)
+
+
+def test_a_killed_process_that_nobody_has_reaped_is_gone() -> None:
+    script = "from market_spine.adapters.outbound.system.runtime import LocalProcesses as P;"
+    script += "import sys; print(P().identity(), flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        identity = process.stdout.readline().strip()
+        assert LocalProcesses().alive(identity)
+        process.kill()
+        # Its output ends with it, and it is a zombie until it is waited for.
+        assert process.stdout.read() == ""
+        assert not LocalProcesses().alive(identity), "the run of a zombie would never be closed"
+
+
+def test_the_judge_objects_to_anything_that_is_missing(
+    stage: Stage, tmp_path: Path, subtests: Subtests
+) -> None:
+    del stage, tmp_path, subtests
+
+
+def _next_weekday(day: date) -> date:
+    return day + timedelta(days=max(0, 7 - day.weekday()) if day.weekday() > 4 else 0)
+
+
+_ = (Callable, Iterator, chain, changes)
