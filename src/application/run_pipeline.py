@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..domain.errors import (
     Category,
     ConfigurationError,
-    ErrorContext,
     SpineError,
     ValidationError,
     as_spine_error,
@@ -30,6 +29,7 @@ from ..ports.sources import Sources
 from ..ports.storage import Store
 from .context import RunContext, RunOutcome
 from .masking import Masking
+from .run_recorder import RunRecorder
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,11 @@ class RunPipeline:
     progress: Progress
     pipelines: Registry[Pipeline]
     workflows: Registry[Workflow]
+    _recorder: RunRecorder = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        recorder = RunRecorder(self.store, self.clock, self.processes)
+        object.__setattr__(self, "_recorder", recorder)
 
     def __call__(
         self,
@@ -104,22 +109,7 @@ class RunPipeline:
             ) from None
 
     def _run(self, task: _Task, force: bool, parent: str | None, step: str | None) -> RunOutcome:
-        now = self.clock.now()
-        run = Run(
-            id=self.ids.new(),
-            pipeline=task.name,
-            parameters=task.stored,
-            state=RunState.RUNNING,
-            created_at=now,
-            started_at=now,
-            parent=parent,
-            step=step,
-            owner=self.processes.identity(),
-        )
-        with self.store.write() as unit:
-            self._close_interrupted(unit.runs.live(), unit.runs.finish)
-            unit.runs.add(run)
-            unit.commit()
+        run = self._begin(task, parent, step)
         context = RunContext(
             run,
             force=force,
@@ -131,21 +121,45 @@ class RunPipeline:
         )
         try:
             return self._conclude(context, task)
+        except Exception as error:
+            failed = as_spine_error(error, doing=f"run {run.id}").within(context.where)
+            context.close()
+            result: Result[Any] = Result.failure(failed)
+            return RunOutcome(self._recorder.end(self._finished(run, result)), result)
         except (KeyboardInterrupt, SystemExit):
             context.close()
             stopped = SpineError("the run was interrupted", hint="run it again")
-            self._record(self._finished(run, Result.failure(stopped), RunState.CANCELLED))
+            self._recorder.end(self._finished(run, Result.failure(stopped), RunState.CANCELLED))
             raise
         finally:
             context.close()
 
+    def _begin(self, task: _Task, parent: str | None, step: str | None) -> Run:
+        try:
+            now = self.clock.now()
+            run = Run(
+                id=self.ids.new(),
+                pipeline=task.name,
+                parameters=task.stored,
+                state=RunState.RUNNING,
+                created_at=now,
+                started_at=now,
+                parent=parent,
+                step=step,
+                owner=self.processes.identity(),
+            )
+            self._recorder.begin(run)
+        except Exception as error:
+            raise as_spine_error(error, doing=f"beginning {task.name}") from error
+        return run
+
     def _conclude(self, context: RunContext, task: _Task) -> RunOutcome:
         """Do the work, then commit its writes with its outcome, or record the failure alone."""
         started = self.clock.monotonic()
-        result = self._attempt(context, task)
-        result = result.timed(self.clock.monotonic() - started)
+        attempted = self._attempt(context, task)
+        result = wanted = attempted.timed(self.clock.monotonic() - started)
+        run = self._finished(context.run, result)
         try:
-            run = self._finished(context.run, result)
             if context.finish(run, succeeded=result.ok):
                 return RunOutcome(run, result)
         except Exception as error:
@@ -153,9 +167,10 @@ class RunPipeline:
             failed = as_spine_error(error, doing=f"committing run {run.id}").within(context.where)
             result = Result.failure(failed, warnings=result.warnings).timed(result.duration)
         context.close()
-        run = self._finished(context.run, result)
-        self._record(run)
-        return RunOutcome(run, result)
+        recorded = self._recorder.end(self._finished(context.run, result))
+        # A commit may raise when it has taken effect: what run history says counts.
+        took_effect = (recorded.state, recorded.finished_at) == (run.state, run.finished_at)
+        return RunOutcome(recorded, wanted if took_effect else result)
 
     def _attempt(self, context: RunContext, task: _Task) -> Result[Any]:
         try:
@@ -181,23 +196,6 @@ class RunPipeline:
             warnings=result.warnings,
             error=result.error,
         )
-
-    def _record(self, run: Run) -> None:
-        with self.store.write() as unit:
-            unit.runs.finish(run)
-            unit.commit()
-
-    def _close_interrupted(self, live: Sequence[Run], finish: Callable[[Run], bool]) -> None:
-        """Every process helps to recover: runs whose process is gone are closed as failed."""
-        for run in live:
-            if run.owner is not None and not self.processes.alive(run.owner):
-                error = SpineError(
-                    "the process that executed the run ended before it was finished",
-                    hint="nothing of it was committed; run it again",
-                    retryable=True,
-                    context=ErrorContext(run=run.id, pipeline=run.pipeline, step=run.step),
-                )
-                finish(self._finished(run, Result.failure(error)))
 
     # Workflows
 

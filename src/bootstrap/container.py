@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from dependency_injector import containers, providers
@@ -10,6 +11,7 @@ from ..adapters.outbound.archive.folder import FolderArchive
 from ..adapters.outbound.calendars.exchange import ExchangeCalendar
 from ..adapters.outbound.files.source import FileSource
 from ..adapters.outbound.sources.registry import SourceRegistry
+from ..adapters.outbound.sources.retrying_sources import RetryingSources
 from ..adapters.outbound.sql.store import SqlStore
 from ..adapters.outbound.system.finder import LocalFileFinder
 from ..adapters.outbound.system.runtime import LocalProcesses, SystemClock, UuidIds
@@ -88,7 +90,14 @@ class Container(containers.DeclarativeContainer):
         clock,
     )
     found = providers.Singleton(discover, settings.provided.modules)
-    sources = providers.Singleton(_sources, found, clock)
+    source_types = providers.Singleton(_sources, found, clock)
+    sources = providers.Singleton(
+        RetryingSources,
+        source_types,
+        settings.provided.source_attempts,
+        settings.provided.source_delay,
+        time.sleep,
+    )
     finra_otc = providers.Singleton(
         Services, archive=archive, calendar=calendar, clock=clock, ids=ids, files=finder
     )

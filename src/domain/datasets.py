@@ -71,9 +71,11 @@ def typed_filter(spec: DatasetSpec, column: str, text: str) -> pl.Expr:
     try:
         if dtype == pl.Boolean:
             value = pl.Series([{"true": True, "false": False}[text.lower()]])
+        elif dtype == pl.Date:
+            value = pl.Series([date.fromisoformat(text)])
         else:
             value = pl.Series([text]).cast(dtype, strict=True)
-    except (pl.exceptions.PolarsError, KeyError) as error:
+    except (pl.exceptions.PolarsError, KeyError, ValueError) as error:
         raise ValidationError(
             f"{text!r} is no value of column {column} of {spec.name}, whose type is {dtype}",
             cause=error,

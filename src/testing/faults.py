@@ -1,11 +1,7 @@
 """Let any call of any port fail, one after the other: proof that nothing is left half done.
 
-    faults = Faults()
-    store = faults.on(MemoryStore(), "store")
-    use_case(store)                             # counts the calls: faults.calls
-    for number in range(1, len(faults.calls) + 1):
-        broken = Faults(number, raising(OSError("the disk is gone")))
-        use_case(broken.on(MemoryStore(), "store"))
+A :class:`Faults` without a number counts the calls of a use case; then the use case is run again
+for each of them, with a ``Faults`` of that number.
 """
 
 from __future__ import annotations

@@ -191,7 +191,8 @@ class RowStoreSuite:
     @pytest.mark.parametrize("batch_rows", [1, 100, 1000, 12_345, 100_000])
     def test_batches_miss_and_repeat_nothing(self, store: Store, batch_rows: int) -> None:
         rows = pl.concat([one_row()] * 2_345).with_columns(
-            pl.format("S{}", pl.int_range(pl.len()) + 10_000).alias("symbol")
+            pl.format("S{}", pl.int_range(pl.len()) + 10_000).alias("symbol"),
+            pl.format("name {}", pl.int_range(pl.len()) // 2).alias("issue_name"),
         )
         (capture,) = with_capture(store, "one")
         with store.write() as unit:

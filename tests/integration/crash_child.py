@@ -105,8 +105,9 @@ class Child:
     def ready(self) -> None:
         """Wait until the process stands at its start line."""
         assert self.process.stdout is not None
-        said = self.process.stdout.readline()
-        assert said == "ready\n", f"said {said!r}: {self.process.stderr and self.process.stderr.read()}"
+        assert self.process.stderr is not None
+        if self.process.stdout.readline() != "ready\n":
+            raise AssertionError(f"it does not get ready: {self.process.stderr.read()}")
 
     def go(self) -> None:
         assert self.process.stdin is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -105,17 +106,18 @@ def _is_complete(database: sqlite3.Connection, capture: dict[str, Any]) -> None:
 
 
 def _tables(database: sqlite3.Connection) -> dict[str, set[str]]:
-    names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+    tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     return {
         name: {row["name"] for row in database.execute(f"PRAGMA table_info({name})")}
-        for name in names
+        for (name,) in tables
     }
 
 
-def all_datasets(container: Container) -> Frames:
-    """Every dataset, whole."""
+def all_datasets(container: Container, since: date | None = None) -> Frames:
+    """Every dataset, whole, or from the week ``since`` on."""
     reader = container.read_datasets()
-    return {spec.name: reader.frame(spec.name, DatasetQuery()) for spec in reader.list()}
+    query = DatasetQuery(first_period=since)
+    return {spec.name: reader.frame(spec.name, query) for spec in reader.list()}
 
 
 def datasets_of(home: Path) -> Frames:

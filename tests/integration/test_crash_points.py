@@ -7,21 +7,22 @@ happened, the one judge looks at what was left, and the same command is given ag
 
 from __future__ import annotations
 
+import re
 import shutil
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from itertools import chain
 from pathlib import Path
 
 import pytest
 from crash_child import BACKFILL, REFRESH, Answer, Job, changes, killed, opened, run
 from market_spine.adapters.outbound.system.runtime import LocalProcesses
 from market_spine.domain.captures import CaptureFilter
-from market_spine.domain.errors import SpineError
+from market_spine.domain.errors import SourceError, SpineError
 from market_spine.domain.finra_otc.weeks import Tier
 from market_spine.domain.runs import Run, RunState
 from market_spine.testing.faults import Faults, Moment, raising
@@ -48,20 +49,28 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A job, the home it starts from, and the datasets after an undisturbed run of it."""
+    """A job, the home it starts from, and what is there after an undisturbed run of it.
+
+    ``after`` holds the datasets from week ``since`` on: the weeks that the job changes.
+    """
 
     start: Path
     job: Job
     after: Frames
     answer: Answer
     captures: int
+    since: date | None = ORIGIN
 
-    def points(self, moments: Iterable[Moment] = Moment) -> list[Point]:
-        wanted = tuple(moments)
+    def points(self) -> list[Point]:
+        """Before each call, and after each commit.
+
+        After any other call is before the next one: in between, nothing can be changed.
+        """
         return [
             Point(number, call, moment)
             for number, call in enumerate(self.answer.calls, 1)
-            for moment in wanted
+            for moment in Moment
+            if moment is Moment.BEFORE or call.endswith("commit")
         ]
 
 
@@ -82,7 +91,7 @@ class Stage:
         judge(home)
         with opened(home) as container:
             captures = len(container.read_evidence().captures(CaptureFilter()))
-            after = all_datasets(container)
+            after = all_datasets(container, ORIGIN)
         assert all(frame.height for frame in after.values()), "a dataset is empty: nothing to judge"
         return Scene(start or self.home, job, after, answer, captures)
 
@@ -136,7 +145,7 @@ def backfill(stage: Stage) -> Scene:
     answer = run(replace(job, home=str(home)))
     assert answer.state == "SUCCEEDED", answer.error
     judge(home)
-    return Scene(empty, job, datasets_of(home), answer, captures=3)
+    return Scene(empty, job, datasets_of(home), answer, captures=3, since=None)
 
 
 def test_killed_at_any_point_a_first_load_leaves_all_or_nothing(
@@ -152,13 +161,7 @@ def test_killed_at_any_point_a_first_load_leaves_all_or_nothing(
 def test_killed_at_any_point_a_restatement_leaves_all_or_nothing(
     restatement: Scene, tmp_path: Path, subtests: Subtests
 ) -> None:
-    points = [
-        point
-        for point in restatement.points()
-        if point.moment is Moment.BEFORE or point.call.endswith("commit")
-    ]
-    assert len(points) > 20
-    _kill_at(points, restatement, tmp_path, subtests)
+    _kill_at(restatement.points(), restatement, tmp_path, subtests)
 
 
 def test_killed_around_any_commit_a_backfill_keeps_its_finished_parts(
@@ -175,9 +178,7 @@ def _kill_at(points: list[Point], scene: Scene, folder: Path, subtests: Subtests
 
     def die(point: Point) -> bool:
         home = shutil.copytree(scene.start, folder / f"{point.number}-{point.moment}")
-        job = replace(
-            scene.job, home=str(home), die_at=point.number, moment=point.moment.value
-        )
+        job = replace(scene.job, home=str(home), die_at=point.number, moment=point.moment.value)
         return killed(job)
 
     seen: set[int] = set()
@@ -205,7 +206,7 @@ def _done_again(home: Path, scene: Scene) -> int:
             _was_closed(runs[name])
         assert all(item.state.final for item in runs.values()), "a run is still live"
         assert len(container.read_evidence().captures(CaptureFilter())) == scene.captures
-        assert_same_datasets(all_datasets(container), scene.after)
+        assert_same_datasets(all_datasets(container, scene.since), scene.after)
     return before
 
 
@@ -218,17 +219,13 @@ def _was_closed(run: Run) -> None:
 def test_an_exception_at_any_call_leaves_all_or_nothing(
     first_load: Scene, tmp_path: Path, subtests: Subtests
 ) -> None:
-    counting = Faults()
-    home = shutil.copytree(first_load.start, tmp_path / "counted")
-    with opened(home, counting) as container:
-        container.run_pipeline()(REFRESH, first_load.job.parameters)
-    for number, call in enumerate(counting.calls, 1):
-        for moment in Moment if call.endswith("commit") else [Moment.BEFORE]:
-            home = shutil.copytree(first_load.start, tmp_path / f"{number}-{moment}")
-            with subtests.test(f"OSError {Point(number, call, moment)}"):
-                faults = Faults(number, raising(OSError("the disk is gone")), moment=moment)
-                _raise_at(faults, home, first_load)
-            shutil.rmtree(home)
+    for point in first_load.points():
+        home = shutil.copytree(first_load.start, tmp_path / f"{point.number}-{point.moment}")
+        with subtests.test(f"OSError {point}"):
+            gone = raising(OSError("the disk is gone"))
+            faults = Faults(point.number, gone, moment=point.moment, counts=changes)
+            _raise_at(faults, home, first_load)
+        shutil.rmtree(home)
 
 
 def _raise_at(faults: Faults, home: Path, scene: Scene) -> None:
@@ -251,9 +248,9 @@ def _raise_at(faults: Faults, home: Path, scene: Scene) -> None:
 def test_killed_during_recovery_the_next_run_recovers_from_both(
     first_load: Scene, tmp_path: Path, subtests: Subtests
 ) -> None:
-    last = first_load.points([Moment.BEFORE])[-1]
     interrupted = shutil.copytree(first_load.start, tmp_path / "interrupted")
-    assert killed(replace(first_load.job, home=str(interrupted), die_at=last.number))
+    last = len(first_load.answer.calls)
+    assert killed(replace(first_load.job, home=str(interrupted), die_at=last))
     counted = run(
         replace(first_load.job, home=str(shutil.copytree(interrupted, tmp_path / "counted")))
     )
@@ -263,7 +260,9 @@ def test_killed_during_recovery_the_next_run_recovers_from_both(
         "store.write.runs.add",
         "store.write.commit",
     ]
-    scene = replace(first_load, start=interrupted, answer=replace(counted, calls=counted.calls[:begun]))
+    scene = replace(
+        first_load, start=interrupted, answer=replace(counted, calls=counted.calls[:begun])
+    )
 
     _kill_at(scene.points(), scene, tmp_path, subtests)
 
@@ -307,14 +306,34 @@ def test_a_killed_process_that_nobody_has_reaped_is_gone() -> None:
         assert not LocalProcesses().alive(identity), "the run of a zombie would never be closed"
 
 
-def test_the_judge_objects_to_anything_that_is_missing(
-    stage: Stage, tmp_path: Path, subtests: Subtests
+@pytest.mark.parametrize(
+    ("damage", "objection"),
+    [
+        ("DELETE FROM finra_otc_venue_volume WHERE symbol > 'M'", "lacks accepted rows"),
+        ("DELETE FROM finra_otc_symbol_measures WHERE symbol > 'M'", "lacks measures"),
+        ("DELETE FROM finra_otc_venue_share", "nothing in finra_otc_venue_share"),
+        ("DELETE FROM finra_otc_names", "nothing in finra_otc_names"),
+        ("DELETE FROM rejects", "lacks rejects"),
+        ("DELETE FROM quality_results", "nothing in quality_results"),
+        ("DELETE FROM lineage", "nothing in lineage"),
+        ("DELETE FROM manifest WHERE stage = 'MEASURED'", "CAPTURED', 'NORMALIZED'] only"),
+        ("DELETE FROM captures", "dangling references"),
+        ("UPDATE captures SET rows_read = rows_read + 1", "not"),
+        ("UPDATE runs SET run_state = 'FAILED'", "rows of a run that did not succeed"),
+        ("UPDATE captures SET digest = 'f' || substr(digest, 2)", "archive has no content"),
+    ],
+)
+def test_the_judge_objects_to_whatever_is_missing(
+    stage: Stage, tmp_path: Path, damage: str, objection: str
 ) -> None:
-    del stage, tmp_path, subtests
+    home = shutil.copytree(stage.home, tmp_path / "home")
+    judge(home)
+    with closing(sqlite3.connect(home / "spine.db")) as database, database:
+        database.execute(damage)
+
+    with pytest.raises((AssertionError, SourceError), match=re.escape(objection)):
+        judge(home)
 
 
 def _next_weekday(day: date) -> date:
-    return day + timedelta(days=max(0, 7 - day.weekday()) if day.weekday() > 4 else 0)
-
-
-_ = (Callable, Iterator, chain, changes)
+    return day if day.weekday() < 5 else day + timedelta(days=7 - day.weekday())

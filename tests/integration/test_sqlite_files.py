@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -17,6 +16,7 @@ from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.revisions import HEAD
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.domain.errors import Category, ConfigurationError, LoadError
+from market_spine.domain.runs import RunFilter
 from market_spine.ports.storage import UnitOfWork
 from market_spine.testing.store_suite_samples import (
     VOLUME,
@@ -52,7 +52,8 @@ def small_disk() -> Iterator[Path]:
         if mounted.returncode != 0:
             pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode()}")
         yield folder
-        subprocess.run(["umount", str(folder)], check=True)
+        # Lazily: where a test fails, the store is still open.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
     finally:
         folder.rmdir()
 
@@ -100,8 +101,10 @@ def test_a_full_disk_is_said_and_nothing_is_lost(small_disk: Path) -> None:
     with store.write() as unit:
         unit.rows.replace(VOLUME, capture.key, one_row("KEPT"))
         unit.commit()
-    with store.write() as unit, pytest.raises(LoadError) as caught:
+    with store.write() as unit:
         _load(unit, capture.key, 200_000)
+        with pytest.raises(LoadError) as caught:
+            unit.commit()
     assert caught.value.category is Category.RESOURCE
     assert "free space" in str(caught.value)
     with store.read() as unit:
@@ -110,6 +113,18 @@ def test_a_full_disk_is_said_and_nothing_is_lost(small_disk: Path) -> None:
         unit.rows.replace(VOLUME, capture.key, one_row("AFTER"))
         unit.commit()
     store.close()
+
+
+def test_a_unit_that_the_database_rolled_back_takes_nothing_more(store: SqlStore) -> None:
+    with store.write() as unit:
+        unit.runs.add(a_run("run-1"))
+        # What SQLite does by itself after some errors of the disk.
+        unit._transaction._connection.exec_driver_sql("ROLLBACK")
+        for use in (lambda: unit.runs.add(a_run("run-2")), unit.commit):
+            with pytest.raises(LoadError, match="rolled this unit of work back"):
+                use()
+    with store.read() as unit:
+        assert unit.runs.list(RunFilter()) == []
 
 
 def test_a_disk_without_room_for_a_store_is_said(small_disk: Path) -> None:
@@ -132,12 +147,14 @@ def test_a_store_that_may_not_be_written_is_said(store: SqlStore, path: Path) ->
         shutil.copy(path, folder)
         (folder / path.name).chmod(0o444)
         folder.chmod(0o555)
-        answer = _as_nobody(
-            "import sys\n"
+        answer = _output(
+            "import os, sys\n"
             "from market_spine.adapters.outbound.sql.store import SqlStore\n"
             "from market_spine.domain.errors import SpineError\n"
+            "store = SqlStore(sys.argv[1])\n"
+            "if os.geteuid() == 0: os.setuid(65534)  # nobody\n"
             "try:\n"
-            "    with SqlStore(sys.argv[1]).write() as unit: unit.commit()\n"
+            "    with store.write() as unit: unit.commit()\n"
             "except SpineError as error: print(error.category, error.hint)\n",
             f"sqlite:///{folder / path.name}",
         )
@@ -214,12 +231,9 @@ def _load(unit: UnitOfWork, capture_key: int, count: int) -> None:
     unit.rows.replace(VOLUME, capture_key, _rows(count))
 
 
-def _as_nobody(script: str, *arguments: str) -> str:
-    """What a script prints when an unprivileged user runs it."""
+def _output(script: str, *arguments: str) -> str:
     finished = subprocess.run(
         [sys.executable, "-c", script, *arguments],
-        user=65534 if os.geteuid() == 0 else None,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,

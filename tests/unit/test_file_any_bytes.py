@@ -13,6 +13,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from market_spine.adapters.outbound.files import FileSource
 from market_spine.domain.errors import SpineError
 from market_spine.ports.sources import SourceResult

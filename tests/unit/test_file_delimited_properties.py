@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from market_spine.adapters.outbound.files.delimited import DelimitedText
 from market_spine.adapters.outbound.files.encoding import TextStream
 from market_spine.adapters.outbound.files.reading import Lookahead

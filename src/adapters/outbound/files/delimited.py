@@ -16,6 +16,7 @@ from .records import Piece, plain_records, take_apart, trailing_blank
 from .regular import parse_regular
 
 _BLANK_ROWS = 100_000
+_SLOW_LINES = 500_000
 
 
 class DelimitedText:
@@ -64,11 +65,15 @@ class _Parser:
         self._blank = 0
 
     def feed(self, chunk: bytes) -> Iterator[Piece]:
+        if not self._open and not chunk.replace(b"\r\n", b"\n").strip(b"\n"):
+            self._hold_blank(chunk.count(b"\n"))
+            return
         frame = None if self._open else parse_regular(chunk, self._layout)
-        if frame is None:
-            yield from self._slowly(self._open + self._text.decode(chunk), last=False)
-        else:
+        if frame is not None:
             yield from self._regular(frame)
+            return
+        for part in _parts(chunk):
+            yield from self._slowly(self._open + self._text.decode(part), last=False)
 
     def finish(self) -> Iterator[Piece]:
         if self._open:
@@ -121,3 +126,13 @@ class _Parser:
             )
             yield take_apart(blank, self._layout)
         self._blank = 0
+
+
+def _parts(chunk: bytes) -> Iterator[bytes]:
+    """The chunk in parts of not too many lines: very short ones take far more memory than text."""
+    if chunk.count(b"\n") <= _SLOW_LINES:
+        yield chunk
+        return
+    cut = chunk.find(b"\n", len(chunk) // 2) + 1 or chunk.rfind(b"\n") + 1
+    yield from _parts(chunk[:cut])
+    yield from _parts(chunk[cut:])

@@ -14,6 +14,7 @@ from .json_rows import DECODER, DuplicateKeyError, json_columns
 from .records import Piece
 
 _ROWS = 20_000
+_UNFINISHED = len("e+")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -92,8 +93,13 @@ class _Buffer:
                 raise self.wrong(str(error)) from error
             except RecursionError as error:
                 raise self.wrong("it is nested too deeply") from error
-            # A number may go on in what has not been read yet; an object cannot.
-            if end == len(self._buffer) and not isinstance(value, dict) and self._more():
+            # A number may go on in what has not been read yet (after "1.5e+", as well): an
+            # object cannot.
+            if (
+                not isinstance(value, dict)
+                and len(self._buffer) - end <= _UNFINISHED
+                and self._more()
+            ):
                 continue
             raw = self._buffer[self._at : end]
             self._at = end

@@ -62,6 +62,10 @@ class Dialect(Protocol):
         """Hold the schema until the transaction ends: one process changes it at a time."""
         ...
 
+    def in_transaction(self, connection: Connection) -> bool:
+        """False when the database itself has rolled back what was begun, after an error."""
+        ...
+
     def lock_partition(self, connection: Connection, partition: Partition) -> None:
         """Hold the partition until the transaction ends."""
         ...

@@ -43,11 +43,11 @@ class Names:
         """The names behind numbers, null for null."""
         used = numbers.drop_nulls().unique().to_frame("number")
         missing = used.join(self._known, on="number", how="anti")["number"]
-        if 0 < missing.len() <= _FEW:
-            few = self._load(self._table.c.name_no.in_(missing.to_list()))
-            self._known = pl.concat([self._known, few])
-        elif missing.len():
+        if missing.len() > _FEW or (missing.len() and self._known.height):
             self._known = self._load()
+        elif missing.len():
+            # One symbol's rows need a few of tens of thousands of names.
+            self._known = self._load(self._table.c.name_no.in_(missing.to_list()))
         found = numbers.to_frame("number").join(
             self._known, on="number", how="left", maintain_order="left"
         )

@@ -128,6 +128,10 @@ class SqliteDialect:
     def lock_schema(self, connection: Connection) -> None:
         """Nothing to do: there is one writing transaction at a time."""
 
+    def in_transaction(self, connection: Connection) -> bool:
+        driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # pysqlite's own
+        return driver.in_transaction
+
     def lock_partition(self, connection: Connection, partition: Partition) -> None:
         """Nothing to do: there is one writing transaction at a time."""
 

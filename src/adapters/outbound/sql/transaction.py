@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable, Select
 
-from ....domain.errors import SpineError
+from ....domain.errors import LoadError, SpineError
 from .dialects import Dialect
 
 
@@ -33,10 +33,19 @@ class SqlTransaction:
 
     @property
     def writing(self) -> Connection:
-        """The connection; raises a SpineError when the unit of work is over or only reads."""
+        """The connection; raises a SpineError when the unit of work is over or only reads.
+
+        Raises a LoadError when the database has rolled the transaction back: what is written
+        after that would stand alone.
+        """
         connection = self.reading
         if not self._writable:
             raise SpineError("this unit of work only reads", hint="open one with store.write()")
+        if not self.dialect.in_transaction(connection):
+            raise LoadError(
+                "the database has rolled this unit of work back after an error",
+                hint="leave it and do the whole work again",
+            )
         return connection
 
     def rows(self, statement: Select[Any]) -> Sequence[Any]:

@@ -32,7 +32,8 @@ class LocalProcesses:
     """Names processes by host, number and start time, since numbers are used again."""
 
     def identity(self) -> str:
-        return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid()) or ''}"
+        told = _told(os.getpid())
+        return f"{socket.gethostname()}/{os.getpid()}/{told[1] if told else ''}"
 
     def alive(self, identity: str) -> bool:
         host, _, rest = identity.partition("/")
@@ -46,14 +47,19 @@ class LocalProcesses:
             return False
         except PermissionError:
             pass
-        now = _started(pid)
-        return not started or now is None or now == started
+        told = _told(pid)
+        if told is None:
+            return True
+        state, now = told
+        # A zombie has ended: its parent has only not asked for its exit code yet.
+        return state not in "ZXx" and started in ("", now)
 
 
-def _started(pid: int) -> str | None:
-    """The kernel's start time of a process, in ticks since boot; None where it is not told."""
+def _told(pid: int) -> tuple[str, str] | None:
+    """State and start time (ticks since boot) of a process; None where the kernel tells neither."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    return fields[0], fields[19]
