@@ -9,7 +9,7 @@ from typing import Protocol
 import polars as pl
 
 from ..domain.datasets import DatasetQuery, DatasetSpec, typed_filter
-from ..domain.errors import ValidationError
+from ..domain.errors import SpineError, ValidationError, as_spine_error
 from ..domain.registry import Registry
 from ..ports.storage import Store, UnitOfWork
 
@@ -49,11 +49,12 @@ class ReadDatasets:
     def stream(self, name: str, query: DatasetQuery) -> Iterator[pl.DataFrame]:
         """Frames with exactly the dataset's columns, at most ``query.limit`` rows in all.
 
-        Raises a ValidationError at once for an unknown dataset, column or value.
+        Raises a ValidationError at once for an unknown dataset, column or value; what goes wrong
+        on the way is a SpineError as well.
         """
         dataset = self.catalog.get(name)
         condition = _condition(dataset.spec, query)
-        return self._stream(dataset, query, condition)
+        return _typed(self._stream(dataset, query, condition), name)
 
     def frame(self, name: str, query: DatasetQuery) -> pl.DataFrame:
         """All of :meth:`stream` in one frame."""
@@ -78,6 +79,15 @@ class ReadDatasets:
                     yield wanted
                 if left == 0:
                     return
+
+
+def _typed(frames: Iterator[pl.DataFrame], name: str) -> Iterator[pl.DataFrame]:
+    try:
+        yield from frames
+    except SpineError:
+        raise
+    except Exception as error:
+        raise as_spine_error(error, doing=f"reading dataset {name}") from error
 
 
 def _condition(spec: DatasetSpec, query: DatasetQuery) -> pl.Expr | None:

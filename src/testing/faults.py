@@ -69,6 +69,10 @@ class Faults:
         """``port``, behind the faults; whatever it hands out that is a port stands behind them."""
         return cast("P", _Faulty(port, name, self))
 
+    def heal(self) -> None:
+        """Let all calls pass from now on."""
+        self._number = None
+
     def call(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """``function(...)``, or the fault, when it is this call's turn."""
         if not self._counts(name):

@@ -52,8 +52,8 @@ class RejectStoreSuite:
         assert {(item.capture, item.partition) for item in found} == {("one", OTC)}
 
     def test_text_of_any_length_is_kept_whole(self, store: Store) -> None:
-        texts = ["x" * 999, "é" * 2001, "y" * 100_000, ""]
-        rejects = some_rejects(1, 2, 3, 4).with_columns(
+        texts = ["x" * 500, "é" * 251, "z" * 2000, "é" * 1001, "y" * 100_000, ""]
+        rejects = some_rejects(*range(1, 7)).with_columns(
             pl.Series("raw", texts), pl.Series("detail", texts[::-1])
         )
         (capture,) = with_capture(store, "one")

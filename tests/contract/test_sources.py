@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import zstandard
+
 from market_spine.adapters.outbound.files import FileSource
 from market_spine.adapters.outbound.sources import RetryingSource
 from market_spine.domain.errors import SourceError

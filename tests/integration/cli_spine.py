@@ -7,14 +7,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
 from market_spine.adapters.inbound.cli.app import build
 from market_spine.bootstrap.application import Application, build_application
+from market_spine.domain.errors import ConfigurationError
 from market_spine.ports.progress import Progress
-from typer.testing import CliRunner
 
 SPINE = Path(sys.executable).with_name("spine")
 DOMAIN = "finra.otc_transparency"
@@ -46,10 +49,10 @@ class Spine:
 
     def __call__(self, *words: str | Path, code: int | None = 0) -> Said:
         """``spine WORDS``; the exit code has to be ``code``, unless that is None."""
-        # Without a terminal typer assumes 80 columns, and folds the names in its messages.
         found = CliRunner().invoke(self._app, [str(word) for word in words])
         for application in self._built:
-            application.container.admin().close()
+            with suppress(ConfigurationError):  # there may be no store for these settings
+                application.container.admin().close()
         self._built.clear()
         if found.exception is not None and not isinstance(found.exception, SystemExit):
             raise found.exception

@@ -21,7 +21,7 @@ def spine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Spine]:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder where two tiers of a week are loaded, one of them restated since."""
     folder = tmp_path_factory.mktemp("filled")
     with pytest.MonkeyPatch.context() as patch:
@@ -41,7 +41,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             new = [old[0].replace("|100|", "|101|"), *old[1:5]]
             again = weekly_file(folder, "restated_otc_20251215.csv", *new)
             spine.run("refresh_week", file=again)
-    yield folder
+    return folder
 
 
 @pytest.fixture

@@ -80,6 +80,17 @@ def test_a_closed_store_can_be_used_again(store: SqlStore) -> None:
         assert unit.captures.get("one") is not None
 
 
+def test_a_store_that_is_ready_loads_no_migrations(store: SqlStore, path: Path) -> None:
+    answer = _output(
+        "import sys\n"
+        "from market_spine.adapters.outbound.sql.store import SqlStore\n"
+        "SqlStore(sys.argv[1]).ensure_ready()\n"
+        "print('alembic' in sys.modules)\n",
+        f"sqlite:///{path}",
+    )
+    assert answer == "False\n"
+
+
 def test_connections_are_set_up_as_promised(store: SqlStore) -> None:
     expected = {
         "journal_mode": "wal",

@@ -1,4 +1,4 @@
-"""A runtime without chance: a clock that ticks, ids that count, processes that are what one says."""
+"""A runtime without chance: a clock that ticks, ids that count, processes as one says."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from finra_refresh_house import DOMAIN, WEEK, FinraHouse, Row, file_name, week
+
 from market_spine.application.context import RunOutcome
 from market_spine.domain.runs import RunState
 

@@ -20,8 +20,9 @@ from finra_refresh_house import (
     week,
     weekly_text,
 )
-from market_spine.domain.captures import Stage
 from polars.testing import assert_frame_equal
+
+from market_spine.domain.captures import Stage
 
 ROWS: list[Row] = [
     ("AAA", "OTCN", "100", 2),

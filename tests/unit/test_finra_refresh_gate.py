@@ -17,12 +17,13 @@ from finra_refresh_house import (
     week,
     weekly_text,
 )
+from polars.testing import assert_frame_equal
+
 from market_spine.domain.captures import PartitionFilter
 from market_spine.domain.errors import Category
 from market_spine.domain.finra_otc.contract import HEADER
 from market_spine.domain.quality import CheckStatus
 from market_spine.domain.runs import RunState
-from polars.testing import assert_frame_equal
 
 GOOD: list[Row] = [("AAA", "OTCN", "100", 2), ("BBB", "OTCX", "50", 1)]
 BAD: list[Row] = [("", "OTCN", "1", 1), ("BBB", "", "1", 1), ("CCC", "OTCN", "-1", 1)]
@@ -188,7 +189,9 @@ def test_rows_that_imply_different_weeks_are_not_guessed_at(house: FinraHouse) -
 
 def test_tiers_that_imply_different_weeks_are_not_guessed_at(house: FinraHouse) -> None:
     day = date(2025, 12, 15)
-    both = weekly_text(GOOD, updated=day) + weekly_text(GOOD, tier="T1", updated=day).split("\n", 1)[1]
+    both = (
+        weekly_text(GOOD, updated=day) + weekly_text(GOOD, tier="T1", updated=day).split("\n", 1)[1]
+    )
 
     error = failing(house, both)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,65 +12,21 @@ from typing import Annotated, Any, Literal
 
 import polars as pl
 import pytest
-from market_spine.adapters.inbound.cli.progress import TerminalProgress
-from market_spine.adapters.outbound.sources.registry import SourceRegistry
+from dispatch_house import House
+
 from market_spine.application.context import RunContext, RunOutcome
-from market_spine.application.run_pipeline import RunPipeline
-from market_spine.domain.captures import Capture, CaptureFilter, Partition
+from market_spine.domain.captures import Capture, Partition
 from market_spine.domain.errors import (
     Category,
-    ConfigurationError,
     SourceError,
-    SpineError,
     ValidationError,
 )
 from market_spine.domain.parameters import Param
 from market_spine.domain.pipelines import Pipeline, pipeline
-from market_spine.domain.registry import Registry
 from market_spine.domain.result import Result
-from market_spine.domain.runs import Run, RunFilter, RunState
-from market_spine.domain.workflows import Step, Workflow, workflow
+from market_spine.domain.runs import Run, RunState
 from market_spine.ports.sources import Source, register_source, source_type_of
 from market_spine.testing.memory_source import MemorySource
-from market_spine.testing.memory_store import MemoryStore
-from steady_runtime import CountingIds, KnownProcesses, TickingClock
-
-SECRET = "correct-horse-battery"
-
-
-class House:
-    """A dispatcher over a store in memory, and what it left there."""
-
-    def __init__(self, *things: Pipeline | Workflow) -> None:
-        self.store = MemoryStore()
-        self.processes = KnownProcesses()
-        pipelines: Registry[Pipeline] = Registry("pipeline")
-        workflows: Registry[Workflow] = Registry("workflow")
-        for thing in things:
-            if isinstance(thing, Workflow):
-                workflows.add(thing)
-            else:
-                pipelines.add(thing)
-        self.sources = SourceRegistry()
-        self.run = RunPipeline(
-            store=self.store,
-            sources=self.sources,
-            clock=TickingClock(),
-            ids=CountingIds(),
-            processes=self.processes,
-            progress=TerminalProgress(enabled=False),
-            pipelines=pipelines,
-            workflows=workflows,
-        )
-
-    def runs(self) -> list[Run]:
-        """All runs, oldest first."""
-        with self.store.read() as unit:
-            return list(unit.runs.list(RunFilter(limit=1000)))[::-1]
-
-    def captures(self) -> list[str]:
-        with self.store.read() as unit:
-            return sorted(capture.id for capture in unit.captures.list(CaptureFilter()))
 
 
 def returning(value: Any) -> Pipeline:
@@ -155,7 +111,9 @@ def test_wrong_parameters_are_all_named_and_no_run_exists() -> None:
 def test_an_unknown_pipeline_suggests_the_nearest_and_no_run_exists() -> None:
     house = House(typed)
 
-    with pytest.raises(ValidationError, match=r"no pipeline or workflow named 'demo.tiped'") as raised:
+    with pytest.raises(
+        ValidationError, match=r"no pipeline or workflow named 'demo.tiped'"
+    ) as raised:
         house.run("demo.tiped")
 
     assert "did you mean demo.typed?" in (raised.value.hint or "")
@@ -476,238 +434,3 @@ def test_runs_of_processes_that_are_gone_are_closed_by_whoever_runs_next() -> No
     assert "ended before it was finished" in dead.error.message
     assert dead.error.retryable
     assert dead.error.context.run == "a-left-behind"
-
-
-# Workflows
-
-
-@pytest.fixture
-def steps() -> Iterator[tuple[list[tuple[str, Any]], Pipeline]]:
-    """What ran, in order, and a pipeline that notes it."""
-    ran: list[tuple[str, Any]] = []
-
-    @pipeline("demo.step")
-    def step(context: RunContext, name: str, factor: int = 1, fail: bool = False) -> None:
-        ran.append((name, factor))
-        if fail:
-            raise ValidationError(f"{name} is broken")
-
-    yield ran, step
-
-
-def test_steps_run_in_their_order_with_the_workflows_parameters(
-    steps: tuple[list[tuple[str, Any]], Pipeline],
-) -> None:
-    ran, step = steps
-
-    def note(context: RunContext, factor: Any) -> dict[str, int]:
-        ran.append(("function", factor))
-        return {"noted": 1}
-
-    graph = workflow(
-        "demo.graph",
-        Step("last", "demo.step", {"name": "last"}, after=("note", "first")),
-        Step("note", note, {"factor": "${factor}"}, after=("first",)),
-        Step("first", "demo.step", {"name": "first", "factor": "${factor}"}),
-    )
-    house = House(step, graph)
-
-    outcome = house.run("demo.graph", {"factor": "3"})
-
-    assert ran == [("first", 3), ("function", "3"), ("last", 1)]
-    assert outcome.result.metrics == {"steps": 3, "steps_succeeded": 3}
-    whole, *parts = house.runs()
-    assert whole.parameters == {"factor": "3"}
-    assert [(run.step, run.pipeline, run.parent, run.state) for run in parts] == [
-        ("first", "demo.step", whole.id, RunState.SUCCEEDED),
-        ("note", "demo.graph.note", whole.id, RunState.SUCCEEDED),
-        ("last", "demo.step", whole.id, RunState.SUCCEEDED),
-    ]
-    assert parts[1].metrics == {"noted": 1}
-
-
-def test_steps_after_a_failed_one_are_skipped_and_independent_ones_run(
-    steps: tuple[list[tuple[str, Any]], Pipeline],
-) -> None:
-    ran, step = steps
-    graph = workflow(
-        "demo.graph",
-        Step("bad", "demo.step", {"name": "bad", "fail": True}),
-        Step("after_bad", "demo.step", {"name": "after_bad"}, after=("bad",)),
-        Step("after_that", "demo.step", {"name": "after_that"}, after=("after_bad",)),
-        Step("apart", "demo.step", {"name": "apart"}),
-    )
-    house = House(step, graph)
-
-    outcome = house.run("demo.graph")
-
-    assert sorted(name for name, _ in ran) == ["apart", "bad"]
-    states = {run.step: run.state for run in house.runs()[1:]}
-    assert states == {
-        "bad": RunState.FAILED,
-        "after_bad": RunState.SKIPPED,
-        "after_that": RunState.SKIPPED,
-        "apart": RunState.SUCCEEDED,
-    }
-    assert outcome.run.state is RunState.FAILED
-    assert outcome.result.error is not None
-    assert "3 of 4 steps" in outcome.result.error.message
-    skipped = next(run for run in house.runs() if run.step == "after_bad")
-    assert skipped.warnings == ("skipped, because bad did not succeed",)
-    bad = next(run for run in house.runs() if run.step == "bad")
-    assert bad.error is not None
-    assert bad.error.context.step == "bad"
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({}, "missing factor"),
-        ({"factor": "1", "other": "2"}, "unknown other"),
-        ({"factor": "many"}, "'many' is not a whole number"),
-    ],
-)
-def test_wrong_parameters_of_a_late_step_stop_a_workflow_before_its_first(
-    steps: tuple[list[tuple[str, Any]], Pipeline], given: dict[str, str], said: str
-) -> None:
-    ran, step = steps
-    inner = workflow("demo.inner", Step("only", "demo.step", {"name": "x", "factor": "${factor}"}))
-    graph = workflow(
-        "demo.graph",
-        Step("first", "demo.step", {"name": "first"}),
-        Step("late", "demo.inner", {"factor": "${factor}"}, after=("first",)),
-    )
-    house = House(step, graph, inner)
-
-    with pytest.raises(ValidationError, match=said):
-        house.run("demo.graph", given)
-
-    assert (ran, house.runs()) == ([], [])
-
-
-def test_a_step_that_names_no_pipeline_stops_a_workflow_before_its_first(
-    steps: tuple[list[tuple[str, Any]], Pipeline],
-) -> None:
-    ran, step = steps
-    graph = workflow(
-        "demo.graph",
-        Step("first", "demo.step", {"name": "first"}),
-        Step("late", "demo.stepp", {"name": "late"}, after=("first",)),
-    )
-    house = House(step, graph)
-
-    with pytest.raises(ValidationError, match=r"demo\.stepp"):
-        house.run("demo.graph")
-
-    assert (ran, house.runs()) == ([], [])
-
-
-def test_a_workflow_that_runs_itself_is_refused_before_it_runs() -> None:
-    house = House(
-        workflow("demo.a", Step("b", "demo.b")),
-        workflow("demo.b", Step("a", "demo.a")),
-    )
-
-    with pytest.raises(ConfigurationError, match=r"demo\.a -> demo\.b -> demo\.a"):
-        house.run("demo.a")
-
-    assert house.runs() == []
-
-
-def test_a_workflow_given_typed_values_remembers_them_as_plain_ones(
-    steps: tuple[list[tuple[str, Any]], Pipeline],
-) -> None:
-    def note(context: RunContext, day: date) -> dict[str, int]:
-        return {"year": day.year}
-
-    house = House(workflow("demo.graph", Step("note", note, {"day": "${day}"})))
-
-    outcome = house.run("demo.graph", {"day": date(2025, 11, 10)})
-
-    assert outcome.result.ok, outcome.result.error
-    assert [run.parameters for run in house.runs()] == [{"day": "2025-11-10"}] * 2
-
-
-# Secrets
-
-
-def everything(house: House, outcome: RunOutcome) -> str:
-    """All that a run left in the store and gave its caller."""
-    told = [
-        {
-            "parameters": dict(run.parameters),
-            "error": run.error.to_dict() if run.error else None,
-            "warnings": run.warnings,
-            "metrics": dict(run.metrics),
-        }
-        for run in (*house.runs(), outcome.run)
-    ]
-    error = outcome.result.error
-    return json.dumps([told, error.to_dict() if error else None, list(outcome.result.warnings)])
-
-
-@pipeline("demo.login")
-def login(context: RunContext, key: Annotated[str, Param(secret=True)], how: str = "raise") -> Any:
-    context.warn(f"trying {key}")
-    if how == "raise":
-        raise RuntimeError(f"{key} was refused")
-    return Result.failure(
-        SpineError(f"{key} was refused", metadata={"sent": [{"header": f"X {key}"}]}),
-        metrics={"sent": f"key {key}"},
-        warnings=[f"used {key}"],
-    )
-
-
-@pytest.mark.parametrize("how", ["raise", "return"])
-def test_a_secret_is_neither_stored_nor_told_nor_logged(
-    how: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    house = House(login)
-
-    outcome = house.run("demo.login", {"key": SECRET, "how": how})
-
-    assert outcome.run.state is RunState.FAILED
-    told = everything(house, outcome)
-    assert "was refused" in told
-    assert "***" in told
-    assert SECRET not in told
-    assert SECRET not in caplog.text
-
-
-def test_a_wrong_value_of_a_secret_is_not_told() -> None:
-    @pipeline("demo.pin")
-    def pin(context: RunContext, pin: Annotated[int, Param(secret=True)]) -> None: ...
-
-    with pytest.raises(ValidationError) as raised:
-        House(pin).run("demo.pin", {"pin": SECRET})
-
-    assert SECRET not in json.dumps(raised.value.to_dict())
-
-
-def test_a_secret_passed_through_workflows_is_not_stored(caplog: pytest.LogCaptureFixture) -> None:
-    def use(context: RunContext, value: str) -> None:
-        raise RuntimeError(f"{value} again")
-
-    inner = workflow("demo.inner", Step("login", "demo.login", {"key": "${key}", "how": "return"}))
-    graph = workflow(
-        "demo.graph",
-        Step("inner", "demo.inner", {"key": "${password}"}),
-        Step("use", use, {"value": "${password}"}),
-    )
-    house = House(login, graph, inner)
-
-    outcome = house.run("demo.graph", {"password": SECRET})
-
-    assert len(house.runs()) == 4
-    assert SECRET not in everything(house, outcome)
-    assert SECRET not in caplog.text
-
-
-def test_a_parameter_that_sounds_secret_is_masked_without_being_declared_so() -> None:
-    @pipeline("demo.fetch")
-    def fetch(context: RunContext, url: str, api_key: str) -> None: ...
-
-    house = House(fetch)
-    house.run("demo.fetch", {"url": f"https://me:{SECRET}@host/x", "api_key": SECRET})
-
-    assert house.runs()[0].parameters == {"url": "https://me:***@host/x", "api_key": "***"}

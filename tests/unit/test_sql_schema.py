@@ -93,6 +93,13 @@ def test_names_need_no_quotes_anywhere(table: Table) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=str)
+def test_rows_fit_into_the_pages_that_db2_has_by_default(table: Table) -> None:
+    texts = [item.type for item in table.columns if isinstance(item.type, String)]
+    lengths = [300 if isinstance(kind, Text) else (kind.length or 0) for kind in texts]
+    assert sum(lengths) + 8 * len(table.columns) < 4005
+
+
+@pytest.mark.parametrize("table", TABLES, ids=str)
 def test_foreign_keys_have_an_index_on_their_side(table: Table) -> None:
     keys = [tuple(column.name for column in table.primary_key)]
     keys += [tuple(column.name for column in index.columns) for index in table.indexes]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -124,3 +125,44 @@ def _live(store: Store) -> None:
             unit.quality.list(wanted)
         for rejects in (REJECTS, RejectFilter(limit=None)):
             unit.rejects.list(rejects)
+
+
+@pytest.mark.parametrize(
+    ("sql", "index"),
+    [
+        ("SELECT * FROM runs WHERE run_id < 'x' ORDER BY run_id DESC", "autoindex_runs"),
+        ("SELECT * FROM runs WHERE pipeline = 'p' ORDER BY run_id DESC", "ix_runs_pipeline"),
+        ("SELECT * FROM runs WHERE run_state = 'FAILED' ORDER BY run_id DESC", "ix_runs_run_state"),
+        ("SELECT * FROM runs WHERE parent_id = 'p' ORDER BY run_id DESC", "ix_runs_parent_id"),
+        ("SELECT * FROM captures WHERE digest = 'x'", "ix_captures_digest"),
+        ("SELECT * FROM captures WHERE capture_id = 'x'", "autoindex_captures"),
+        (
+            "SELECT * FROM captures WHERE domain_name = 'd' AND period_date = '2025-11-10'"
+            " AND segment = 'OTC' ORDER BY sequence_no DESC",
+            "autoindex_captures",
+        ),
+        ("SELECT * FROM rejects WHERE capture_key = 1 ORDER BY reject_no", "autoindex_rejects"),
+        ("SELECT * FROM manifest WHERE capture_key = 1", "autoindex_manifest"),
+        ("SELECT * FROM quality_results WHERE run_id = 'x'", "ix_quality_results_run_id"),
+        ("SELECT * FROM quality_results WHERE capture_key = 1", "ix_quality_results_capture_key"),
+        (
+            "SELECT * FROM finra_otc_venue_volume WHERE capture_key = 1 AND symbol = 'A'"
+            " ORDER BY symbol, mpid",
+            "PRIMARY KEY (capture_key=? AND symbol=?)",
+        ),
+        (
+            "SELECT * FROM finra_otc_venue_volume WHERE capture_key = 1 ORDER BY symbol, mpid",
+            "PRIMARY KEY (capture_key=?)",
+        ),
+    ],
+)
+def test_questions_of_the_stores_have_an_index(tmp_path: Path, sql: str, index: str) -> None:
+    path = tmp_path / "spine.db"
+    store = SqlStore(f"sqlite:///{path}")
+    store.ensure_ready()
+    store.close()
+    connection = sqlite3.connect(path)
+    plan = "; ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}"))
+    connection.close()
+    assert index in plan
+    assert "TEMP B-TREE" not in plan, plan

@@ -175,15 +175,17 @@ class _Zstd(_Damageable):
         self._frame = self._context.decompressobj()
         self._started = False
         self._unused = b""
-        self._ready: list[bytes] = []
-        self._size = 0
+        self._plain = b""
+        self._at = 0
 
     def _take(self, size: int) -> bytes:
-        while self._size < size and self._advance():
-            pass
-        data = b"".join(self._ready)
-        self._ready, self._size = [data[size:]], max(0, len(data) - size)
-        return data[:size]
+        taken: list[bytes] = []
+        while size and (self._at < len(self._plain) or self._advance()):
+            part = self._plain[self._at : self._at + size]
+            self._at += len(part)
+            size -= len(part)
+            taken.append(part)
+        return b"".join(taken)
 
     def _advance(self) -> bool:
         """Decompress a little more; False at the end of the file."""
@@ -194,9 +196,7 @@ class _Zstd(_Damageable):
                 raise EOFError("the last zstd frame breaks off")
             return False
         self._started = True
-        plain = self._frame.decompress(data)
-        self._ready.append(plain)
-        self._size += len(plain)
+        self._plain, self._at = self._frame.decompress(data), 0
         if self._frame.eof:
             self._unused = self._frame.unused_data
             self._frame = self._context.decompressobj()

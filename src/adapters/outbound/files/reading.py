@@ -63,6 +63,19 @@ class Tapped:
         return data
 
 
+def read_fully(stream: Readable, size: int) -> bytes:
+    """The next ``size`` bytes, fewer only at the end, however few a read gives."""
+    block = stream.read(size)
+    if len(block) in {0, size}:
+        return block
+    blocks = [block]
+    missing = size - len(block)
+    while missing and (block := stream.read(missing)):
+        blocks.append(block)
+        missing -= len(block)
+    return b"".join(blocks)
+
+
 def line_chunks(stream: Readable, name: str, chunk_bytes: int, longest: int) -> Iterator[bytes]:
     """The stream in pieces of about ``chunk_bytes``, each ending with a newline but the last.
 
@@ -71,7 +84,7 @@ def line_chunks(stream: Readable, name: str, chunk_bytes: int, longest: int) -> 
     held: list[bytes] = []
     size = 0
     passed = 0
-    while block := stream.read(chunk_bytes):
+    while block := read_fully(stream, chunk_bytes):
         cut = block.rfind(b"\n") + 1
         if not cut:
             held.append(block)

@@ -21,16 +21,12 @@ class SqlStoreAdmin:
 
     def upgrade(self) -> StoreStatus:
         dialect = self._database.dialect
+        self._look()
         dialect.prepare()
         with self._database.engine(Access.CREATE).begin() as connection:
             dialect.lock_schema(connection)
             # Only now is it certain that no other process is changing the schema.
             found = self._revision(connection)
-            if found is None and dialect.has_table(connection, None):
-                raise ConfigurationError(
-                    f"the database {dialect.location} holds tables of something else",
-                    hint="give Market Spine a database of its own",
-                )
             if found is not None:
                 require_known(found, dialect.location)
             if found != HEAD:
@@ -57,17 +53,26 @@ class SqlStoreAdmin:
         )
 
     def ensure_ready(self) -> None:
-        dialect = self._database.dialect
-        revision = None
-        if dialect.exists():
-            with self._database.engine(Access.READ).connect() as connection:
-                revision = self._revision(connection)
+        revision = self._look()
         if revision is None:
             self.upgrade()
         else:
-            require_current(revision, dialect.location)
+            require_current(revision, self._database.dialect.location)
+
+    def _look(self) -> str | None:
+        """The revision, without changing anything, not even a file that is not ours."""
+        if not self._database.dialect.exists():
+            return None
+        with self._database.engine(Access.READ).connect() as connection:
+            return self._revision(connection)
 
     def _revision(self, connection: Connection) -> str | None:
-        if not self._database.dialect.has_table(connection, VERSION.name):
-            return None
-        return connection.execute(select(VERSION.c.version_num)).scalar()
+        dialect = self._database.dialect
+        if dialect.has_table(connection, VERSION.name):
+            return connection.execute(select(VERSION.c.version_num)).scalar()
+        if dialect.has_table(connection, None):
+            raise ConfigurationError(
+                f"the database {dialect.location} holds tables of something else",
+                hint="give Market Spine a database of its own",
+            )
+        return None

@@ -31,11 +31,18 @@ _PRAGMAS = (
     "foreign_keys = ON",
     # A commit that was reported is on the disk, also when the power fails right after it.
     "synchronous = FULL",
-    "cache_size = -65536",
     "temp_store = MEMORY",
     # A large load leaves a large WAL; the next writer cuts it down to this many bytes.
     "journal_size_limit = 16777216",
 )
+
+# In KB: what a large load changes stays in memory until it commits; readers see rows once.
+_WRITER = ("cache_size = -65536",)
+_PRAGMAS_FOR = {
+    Access.READ: ("cache_size = -16384", "query_only = ON"),
+    Access.WRITE: _WRITER,
+    Access.CREATE: _WRITER,
+}
 
 
 class SqliteDialect:
@@ -101,7 +108,7 @@ class SqliteDialect:
             check_same_thread=False,
         )
         try:
-            for pragma in (*_PRAGMAS, f"query_only = {int(access is Access.READ)}"):
+            for pragma in (*_PRAGMAS, *_PRAGMAS_FOR[access]):
                 connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error:
             connection.close()

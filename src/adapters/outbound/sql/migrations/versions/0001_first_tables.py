@@ -142,8 +142,8 @@ def _create_evidence() -> None:
         sa.Column("reject_no", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("line_no", sa.BigInteger(), nullable=False),
         sa.Column("reason", varchar(200), nullable=False),
-        sa.Column("detail", varchar(1000), nullable=False),
-        sa.Column("raw_text", varchar(4000), nullable=False),
+        sa.Column("detail", varchar(500), nullable=False),
+        sa.Column("raw_text", varchar(2000), nullable=False),
         sa.Column("detail_long", sa.Text(), nullable=True),
         sa.Column("raw_long", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,50 @@
+"""The dispatcher over a store in memory, and what its runs left there."""
+
+from __future__ import annotations
+
+from steady_runtime import CountingIds, KnownProcesses, TickingClock
+
+from market_spine.adapters.inbound.cli.progress import TerminalProgress
+from market_spine.adapters.outbound.sources.registry import SourceRegistry
+from market_spine.application.run_pipeline import RunPipeline
+from market_spine.domain.captures import CaptureFilter
+from market_spine.domain.pipelines import Pipeline
+from market_spine.domain.registry import Registry
+from market_spine.domain.runs import Run, RunFilter
+from market_spine.domain.workflows import Workflow
+from market_spine.testing.memory_store import MemoryStore
+
+
+class House:
+    """A dispatcher over a store in memory, and what it left there."""
+
+    def __init__(self, *things: Pipeline | Workflow) -> None:
+        self.store = MemoryStore()
+        self.processes = KnownProcesses()
+        pipelines: Registry[Pipeline] = Registry("pipeline")
+        workflows: Registry[Workflow] = Registry("workflow")
+        for thing in things:
+            if isinstance(thing, Workflow):
+                workflows.add(thing)
+            else:
+                pipelines.add(thing)
+        self.sources = SourceRegistry()
+        self.run = RunPipeline(
+            store=self.store,
+            sources=self.sources,
+            clock=TickingClock(),
+            ids=CountingIds(),
+            processes=self.processes,
+            progress=TerminalProgress(enabled=False),
+            pipelines=pipelines,
+            workflows=workflows,
+        )
+
+    def runs(self) -> list[Run]:
+        """All runs, oldest first."""
+        with self.store.read() as unit:
+            return list(unit.runs.list(RunFilter(limit=1000)))[::-1]
+
+    def captures(self) -> list[str]:
+        with self.store.read() as unit:
+            return sorted(capture.id for capture in unit.captures.list(CaptureFilter()))

@@ -1,0 +1,165 @@
+"""Workflows: steps in order, skipped after a failure, refused before the first when wrong."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from dispatch_house import House
+
+from market_spine.application.context import RunContext
+from market_spine.domain.errors import (
+    ConfigurationError,
+    ValidationError,
+)
+from market_spine.domain.pipelines import Pipeline, pipeline
+from market_spine.domain.runs import RunState
+from market_spine.domain.workflows import Step, workflow
+
+
+@pytest.fixture
+def steps() -> tuple[list[tuple[str, Any]], Pipeline]:
+    """What ran, in order, and a pipeline that notes it."""
+    ran: list[tuple[str, Any]] = []
+
+    @pipeline("demo.step")
+    def step(context: RunContext, name: str, factor: int = 1, fail: bool = False) -> None:
+        ran.append((name, factor))
+        if fail:
+            raise ValidationError(f"{name} is broken")
+
+    return ran, step
+
+
+def test_steps_run_in_their_order_with_the_workflows_parameters(
+    steps: tuple[list[tuple[str, Any]], Pipeline],
+) -> None:
+    ran, step = steps
+
+    def note(context: RunContext, factor: Any) -> dict[str, int]:
+        ran.append(("function", factor))
+        return {"noted": 1}
+
+    graph = workflow(
+        "demo.graph",
+        Step("last", "demo.step", {"name": "last"}, after=("note", "first")),
+        Step("note", note, {"factor": "${factor}"}, after=("first",)),
+        Step("first", "demo.step", {"name": "first", "factor": "${factor}"}),
+    )
+    house = House(step, graph)
+
+    outcome = house.run("demo.graph", {"factor": "3"})
+
+    assert ran == [("first", 3), ("function", "3"), ("last", 1)]
+    assert outcome.result.metrics == {"steps": 3, "steps_succeeded": 3}
+    whole, *parts = house.runs()
+    assert whole.parameters == {"factor": "3"}
+    assert [(run.step, run.pipeline, run.parent, run.state) for run in parts] == [
+        ("first", "demo.step", whole.id, RunState.SUCCEEDED),
+        ("note", "demo.graph.note", whole.id, RunState.SUCCEEDED),
+        ("last", "demo.step", whole.id, RunState.SUCCEEDED),
+    ]
+    assert parts[1].metrics == {"noted": 1}
+
+
+def test_steps_after_a_failed_one_are_skipped_and_independent_ones_run(
+    steps: tuple[list[tuple[str, Any]], Pipeline],
+) -> None:
+    ran, step = steps
+    graph = workflow(
+        "demo.graph",
+        Step("bad", "demo.step", {"name": "bad", "fail": True}),
+        Step("after_bad", "demo.step", {"name": "after_bad"}, after=("bad",)),
+        Step("after_that", "demo.step", {"name": "after_that"}, after=("after_bad",)),
+        Step("apart", "demo.step", {"name": "apart"}),
+    )
+    house = House(step, graph)
+
+    outcome = house.run("demo.graph")
+
+    assert sorted(name for name, _ in ran) == ["apart", "bad"]
+    states = {run.step: run.state for run in house.runs()[1:]}
+    assert states == {
+        "bad": RunState.FAILED,
+        "after_bad": RunState.SKIPPED,
+        "after_that": RunState.SKIPPED,
+        "apart": RunState.SUCCEEDED,
+    }
+    assert outcome.run.state is RunState.FAILED
+    assert outcome.result.error is not None
+    assert "3 of 4 steps" in outcome.result.error.message
+    skipped = next(run for run in house.runs() if run.step == "after_bad")
+    assert skipped.warnings == ("skipped, because bad did not succeed",)
+    bad = next(run for run in house.runs() if run.step == "bad")
+    assert bad.error is not None
+    assert bad.error.context.step == "bad"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "missing factor"),
+        ({"factor": "1", "other": "2"}, "unknown other"),
+        ({"factor": "many"}, "'many' is not a whole number"),
+    ],
+)
+def test_wrong_parameters_of_a_late_step_stop_a_workflow_before_its_first(
+    steps: tuple[list[tuple[str, Any]], Pipeline], given: dict[str, str], said: str
+) -> None:
+    ran, step = steps
+    inner = workflow("demo.inner", Step("only", "demo.step", {"name": "x", "factor": "${factor}"}))
+    graph = workflow(
+        "demo.graph",
+        Step("first", "demo.step", {"name": "first"}),
+        Step("late", "demo.inner", {"factor": "${factor}"}, after=("first",)),
+    )
+    house = House(step, graph, inner)
+
+    with pytest.raises(ValidationError, match=said):
+        house.run("demo.graph", given)
+
+    assert (ran, house.runs()) == ([], [])
+
+
+def test_a_step_that_names_no_pipeline_stops_a_workflow_before_its_first(
+    steps: tuple[list[tuple[str, Any]], Pipeline],
+) -> None:
+    ran, step = steps
+    graph = workflow(
+        "demo.graph",
+        Step("first", "demo.step", {"name": "first"}),
+        Step("late", "demo.stepp", {"name": "late"}, after=("first",)),
+    )
+    house = House(step, graph)
+
+    with pytest.raises(ValidationError, match=r"demo\.stepp"):
+        house.run("demo.graph")
+
+    assert (ran, house.runs()) == ([], [])
+
+
+def test_a_workflow_that_runs_itself_is_refused_before_it_runs() -> None:
+    house = House(
+        workflow("demo.a", Step("b", "demo.b")),
+        workflow("demo.b", Step("a", "demo.a")),
+    )
+
+    with pytest.raises(ConfigurationError, match=r"demo\.a -> demo\.b -> demo\.a"):
+        house.run("demo.a")
+
+    assert house.runs() == []
+
+
+def test_a_workflow_given_typed_values_remembers_them_as_plain_ones(
+    steps: tuple[list[tuple[str, Any]], Pipeline],
+) -> None:
+    def note(context: RunContext, day: date) -> dict[str, int]:
+        return {"year": day.year}
+
+    house = House(workflow("demo.graph", Step("note", note, {"day": "${day}"})))
+
+    outcome = house.run("demo.graph", {"day": date(2025, 11, 10)})
+
+    assert outcome.result.ok, outcome.result.error
+    assert [run.parameters for run in house.runs()] == [{"day": "2025-11-10"}] * 2
