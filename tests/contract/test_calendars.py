@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
 from market_spine.adapters.outbound.calendars.exchange import ExchangeCalendar
 from market_spine.ports.calendars import TradingCalendar
 from market_spine.testing.calendar_suite import HOLIDAYS, CalendarSuite

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from dependency_injector import providers
+from sqlalchemy import Engine, event
+
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
 from market_spine.bootstrap.container import Container, build_container
 from market_spine.bootstrap.settings import Settings
 from market_spine.testing.faults import Faults, Moment
-from sqlalchemy import Engine, event
 
 REFRESH = "finra.otc_transparency.refresh_week"
 BACKFILL = "finra.otc_transparency.backfill"

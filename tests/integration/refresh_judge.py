@@ -11,11 +11,12 @@ from typing import Any
 
 import polars as pl
 from crash_child import opened
+from polars.testing import assert_frame_equal
+
 from market_spine.adapters.outbound.archive import FolderArchive
 from market_spine.bootstrap.container import Container
 from market_spine.domain.datasets import DatasetQuery
 from market_spine.domain.runs import Run, RunFilter
-from polars.testing import assert_frame_equal
 
 Frames = dict[str, pl.DataFrame]
 

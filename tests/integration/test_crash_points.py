@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 from crash_child import BACKFILL, REFRESH, Answer, Job, changes, killed, opened, run
+from refresh_judge import Frames, all_datasets, assert_same_datasets, datasets_of, judge, runs_of
+
 from market_spine.adapters.outbound.system.runtime import LocalProcesses
 from market_spine.domain.captures import CaptureFilter
 from market_spine.domain.errors import SourceError, SpineError
@@ -27,7 +29,6 @@ from market_spine.domain.finra_otc.weeks import Tier
 from market_spine.domain.runs import Run, RunState
 from market_spine.testing.faults import Faults, Moment, raising
 from market_spine.testing.finra_sample import ORIGIN, restate, write_sample
-from refresh_judge import Frames, all_datasets, assert_same_datasets, datasets_of, judge, runs_of
 
 AT_ONCE = 2
 """How many processes are made ready to die at the same time."""

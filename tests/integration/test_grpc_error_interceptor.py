@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+
 from market_spine.adapters.inbound.grpc.error_interceptor import ErrorInterceptor
 from market_spine.domain.errors import Category, SpineError
 

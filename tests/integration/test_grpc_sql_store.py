@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
+
 from market_spine.adapters.inbound.grpc.messages import run_message
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.domain.errors import ErrorContext, SourceError, SpineError

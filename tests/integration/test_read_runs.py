@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.application.read_runs import ReadRuns
 from market_spine.domain.captures import Capture, LineageEdge, Partition

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from market_spine.testing.finra_sample import write_sample
 
 README = Path(__file__).parents[2] / "README.md"

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
 from market_spine.adapters.outbound.calendars.exchange import ExchangeCalendar
 from market_spine.domain.errors import ConfigurationError, ValidationError
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
+
 from market_spine.domain.finra_otc import checks
 from market_spine.domain.finra_otc.contract import ACCEPTED_SCHEMA
 from market_spine.domain.finra_otc.measures import VENUE_SHARE_SCHEMA

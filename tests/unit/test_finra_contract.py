@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from market_spine.domain.errors import Category, ValidationError
 from market_spine.domain.finra_otc.contract import (
     ACCEPTED_SCHEMA,

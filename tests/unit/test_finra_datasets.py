@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
+
 from market_spine.domain.datasets import DatasetSpec
 from market_spine.domain.finra_otc import datasets, history, measures
 from market_spine.domain.finra_otc.contract import ACCEPTED_SCHEMA

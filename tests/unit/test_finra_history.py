@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from market_spine.domain.errors import ValidationError
 from market_spine.domain.finra_otc.history import (
     ROLLING_SCHEMA,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
 from market_spine.domain.finra_otc.contract import HEADER, Normalized, normalize, split_by_tier
 from market_spine.domain.finra_otc.measures import (
     concentration,

@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from market_spine.adapters.outbound.calendars.exchange import ExchangeCalendar
 from market_spine.domain.errors import Category, ValidationError
 from market_spine.domain.finra_otc.weeks import (

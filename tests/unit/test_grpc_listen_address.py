@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from market_spine.adapters.inbound.grpc.listen_address import loopback_address
 from market_spine.domain.errors import ConfigurationError
 

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
+
 from market_spine.adapters.inbound.grpc.messages import (
     duration_message,
     error_message,

@@ -7,6 +7,7 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from market_spine.adapters.inbound.grpc.page_tokens import PageTokens
 from market_spine.domain.errors import ValidationError
 

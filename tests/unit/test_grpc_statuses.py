@@ -10,6 +10,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from hypothesis import given
 from hypothesis import strategies as st
+
 from market_spine.adapters.inbound.grpc.statuses import code_of, internal_status, status_of
 from market_spine.domain.errors import Category, ErrorContext, SpineError, ValidationError
 from market_spine.v1 import error_pb2

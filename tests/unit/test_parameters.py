@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from market_spine import ConfigurationError, Param, Pipeline, ValidationError, pipeline
 from market_spine.domain.parameters import (
     parse_parameters,

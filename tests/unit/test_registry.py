@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+
 from market_spine import ConfigurationError, ValidationError
 from market_spine.domain.registry import Registry
 

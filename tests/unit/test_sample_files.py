@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+
 from market_spine.domain.errors import ValidationError
 from market_spine.domain.finra_otc.weeks import Tier
 from market_spine.testing.finra_sample import HEADER, WEEKS, main, write_sample

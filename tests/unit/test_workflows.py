@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from market_spine import ConfigurationError, Step, workflow
 
 

@@ -13,6 +13,7 @@ from typing import IO, Any, Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from market_spine.v1 import run_service_pb2_grpc
 
 WAIT = 20.0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from api_process import ApiProcess
+
 from market_spine.adapters.outbound.sql.store import SqlStore
 
 

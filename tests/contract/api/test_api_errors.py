@@ -10,6 +10,7 @@ import pytest
 from api_process import WAIT, ApiProcess
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+
 from market_spine.domain.errors import Category
 from market_spine.v1 import error_pb2, run_pb2
 from market_spine.v1.run_service_pb2 import GetRunRequest, ListRunsRequest

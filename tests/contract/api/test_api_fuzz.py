@@ -9,6 +9,7 @@ import grpc
 from api_process import WAIT, ApiProcess
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from market_spine.v1.run_service_pb2 import GetRunRequest, ListRunsRequest
 
 GET_CODES = {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}

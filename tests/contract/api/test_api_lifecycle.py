@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
+
 from market_spine.v1.run_service_pb2 import GetRunRequest, ListRunsRequest
 
 SERVICES = [

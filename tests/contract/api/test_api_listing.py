@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from api_process import WAIT, ApiProcess
+
 from market_spine.v1 import run_pb2
 from market_spine.v1.run_service_pb2 import ListRunsRequest, ListRunsResponse
 
