@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
+from io import IOBase
 from typing import Any, TypeVar, cast
 
 from ..ports.archive import ArchiveWriter
@@ -24,6 +25,8 @@ from ..ports.storage import (
 )
 
 P = TypeVar("P")
+
+_END = object()
 
 
 class Moment(StrEnum):
@@ -45,7 +48,8 @@ class Faults:
     chooses by name which calls count. ``calls`` holds the names of the counted calls so far, such
     as ``store.write.rows.replace``: port, what opened the unit of work, store, method. A context
     that has been entered counts as ``NAME.entered``, each item that an iterator is asked for as
-    ``NAME.next``. ``struck`` tells whether the fault was met.
+    ``NAME.next``; a file that is handed out is left alone. ``struck`` tells whether the fault was
+    met.
     """
 
     def __init__(
@@ -73,7 +77,7 @@ class Faults:
         """Let all calls pass from now on."""
         self._number = None
 
-    def call(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def call(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """``function(...)``, or the fault, when it is this call's turn."""
         if not self._counts(name):
             return function(*args, **kwargs)
@@ -126,11 +130,13 @@ class _Faulty:
         return called
 
     def _behind(self, value: Any, name: str) -> Any:
+        if isinstance(value, IOBase):
+            return value
         if _is_port(value):
             return _Faulty(value, name, self._faults)
         if isinstance(value, Iterator):
             return self._iterated(value, name)
-        if isinstance(value, AbstractContextManager) and not hasattr(value, "read"):
+        if isinstance(value, AbstractContextManager):
             return self._entered(value, name)
         return value
 
@@ -142,11 +148,7 @@ class _Faulty:
             yield self._behind(value, name)
 
     def _iterated(self, items: Iterator[Any], name: str) -> Iterator[Any]:
-        while True:
-            try:
-                item = self._faults.call(f"{name}.next", next, items)
-            except StopIteration:
-                return
+        while (item := self._faults.call(f"{name}.next", next, items, _END)) is not _END:
             yield item
 
 

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -84,11 +84,11 @@ def opened(home: Path, faults: Faults | None = None) -> Iterator[Container]:
 
 
 class Child:
-    """A job under way in another process."""
+    """A job under way in another process, run by the command ``under`` where one is given."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, under: Sequence[str] = ()) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, __file__, json.dumps(asdict(job))],
+            [*under, sys.executable, __file__, json.dumps(asdict(job))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -128,14 +128,14 @@ class Child:
         return -self.process.returncode
 
 
-def run(job: Job) -> Answer:
-    with Child(job) as child:
+def run(job: Job, under: Sequence[str] = ()) -> Answer:
+    with Child(job, under) as child:
         return child.answer()
 
 
-def killed(job: Job) -> bool:
+def killed(job: Job, under: Sequence[str] = ()) -> bool:
     """Whether the job died where it was told to, rather than came to its end."""
-    with Child(job) as child:
+    with Child(job, under) as child:
         return child.death() == signal.SIGKILL
 
 

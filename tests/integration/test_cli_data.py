@@ -155,6 +155,7 @@ def test_a_symbol_is_found_exactly_as_it_is_written(there: Spine, symbol: str) -
         (("--week", "2025-11-17"), 0),
         (("--limit", "0"), 0),
         (("--limit", "1"), 1),
+        (("--limit", "5"), 5),
         (("-n", "100"), 6),
     ],
 )

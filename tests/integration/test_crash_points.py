@@ -7,6 +7,7 @@ happened, the one judge looks at what was left, and the same command is given ag
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -284,12 +285,55 @@ def test_killed_while_the_schema_is_made_the_next_run_makes_it(
         home = shutil.copytree(fresh, tmp_path / str(number))
         return killed(replace(scene.job, home=str(home), die_at_statement=number))
 
-    numbers = [*range(1, made, 5), made]
+    numbers = [*range(1, made, 6), made]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for number, died in zip(numbers, pool.map(die, numbers), strict=True):
             with subtests.test(f"SIGKILL before statement {number}: {statements[number - 1]}"):
                 assert died
                 _done_again(tmp_path / str(number), scene)
+
+
+SYSTEM_CALLS = "pwrite64,ftruncate,fsync,fdatasync,rename,unlink,mkdir"
+"""By which SQLite and the archive change files."""
+
+
+def test_killed_inside_a_commit_a_first_load_leaves_all_or_nothing(
+    first_load: Scene, tmp_path: Path, subtests: Subtests
+) -> None:
+    """Between two writes of SQLite to its files, where no call of ours begins or ends."""
+    log = tmp_path / "calls"
+    tracing = [*_strace(tmp_path), "-o", str(log)]
+    home = shutil.copytree(first_load.start, tmp_path / "counted")
+    assert run(replace(first_load.job, home=str(home)), tracing).state == "SUCCEEDED"
+    calls = [line for line in log.read_text().splitlines() if "(" in line]
+    assert any("fdatasync" in call for call in calls), "SQLite does not sync what it commits"
+    numbers = range(1, len(calls) + 1, max(1, len(calls) // 16))
+
+    def die(number: int) -> bool:
+        home = shutil.copytree(first_load.start, tmp_path / str(number))
+        at = ["-e", f"inject={SYSTEM_CALLS}:signal=KILL:when={number}", "-o", os.devnull]
+        return killed(replace(first_load.job, home=str(home)), [*_strace(tmp_path), *at])
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for number, died in zip(numbers, pool.map(die, numbers), strict=True):
+            with subtests.test(f"SIGKILL before system call {number}: {calls[number - 1][:60]}"):
+                assert died
+                judge(tmp_path / str(number))
+                _done_again(tmp_path / str(number), first_load)
+
+
+def _strace(folder: Path) -> list[str]:
+    """The command that watches system calls; skips where there is none, or it may not."""
+    program = shutil.which("strace")
+    if program is None:
+        pytest.skip("strace, which can kill at a system call, is not installed")
+    command = [program, "-f", "-qq", "-e", f"trace={SYSTEM_CALLS}"]
+    tried = subprocess.run(
+        [*command, "-o", str(folder / "tried"), "true"], capture_output=True, check=False
+    )
+    if tried.returncode:
+        pytest.skip(f"strace may not watch processes here: {tried.stderr.decode().strip()}")
+    return command
 
 
 def test_a_killed_process_that_nobody_has_reaped_is_gone() -> None:

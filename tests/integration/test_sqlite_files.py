@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from market_spine.adapters.outbound.sql.dialects import Access
+from market_spine.adapters.outbound.sql import sqlite
+from market_spine.adapters.outbound.sql.dialects import Access, dialect_of
 from market_spine.adapters.outbound.sql.revisions import HEAD
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.domain.errors import Category, ConfigurationError, LoadError
@@ -215,6 +216,28 @@ def test_an_upgrade_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.Mo
     store.ensure_ready()
     assert store.status().current
     store.close()
+
+
+def test_a_fresh_file_that_another_process_holds_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN")
+    holder.execute("SELECT * FROM sqlite_master").fetchall()
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        holder.rollback()
+
+    monkeypatch.setattr(sqlite.time, "sleep", wait)
+    dialect = dialect_of(f"sqlite:///{path}", busy_timeout=0.2)
+    dialect.prepare()
+    assert len(waits) == 1
+    holder.close()
+    fresh = sqlite3.connect(path)
+    assert fresh.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    fresh.close()
 
 
 def test_a_large_load_does_not_leave_a_large_log(store: SqlStore, path: Path) -> None:
