@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ..domain.errors import ErrorContext, LoadError
 from ..domain.redaction import redact
@@ -23,6 +23,19 @@ class RunOutcome:
 
     run: Run
     result: Result[Any]
+
+
+class _Uncommitted:
+    """A unit of work as a pipeline sees it: its commit is the dispatcher's, with the outcome."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._unit, name)
+
+    def commit(self) -> None:
+        raise RuntimeError("a run's writes are committed with its outcome, by whoever runs it")
 
 
 class RunContext:
@@ -81,6 +94,9 @@ class RunContext:
         Call it late: others wait with their writing from then on. The dispatcher commits it
         together with the run's outcome.
         """
+        return cast("UnitOfWork", _Uncommitted(self._open()))
+
+    def _open(self) -> UnitOfWork:
         if self._unit is None:
             self._unit = self._stack.enter_context(self._store.write())
         return self._unit
@@ -120,7 +136,7 @@ class RunContext:
         """Commit the outcome with the run's writes; False when the writes must not stay."""
         if not succeeded and not self._keep_on_failure:
             return False
-        unit = self.unit_of_work()
+        unit = self._open()
         if not unit.runs.finish(run):
             raise LoadError(
                 f"run {run.id} was closed by another process while it was running",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..domain.errors import SpineError, as_spine_error
@@ -29,6 +29,7 @@ class Diagnose:
     """
 
     facts: Mapping[str, str]
+    unknown_settings: Sequence[str]
     admin: StoreAdmin
     archive: RawArchive
     modules: Callable[[], str]
@@ -36,6 +37,10 @@ class Diagnose:
     def __call__(self) -> list[Finding]:
         return [
             *(Finding(name, True, value) for name, value in self.facts.items()),
+            *(
+                Finding("settings", False, f"{name} is no setting", "correct or remove it")
+                for name in self.unknown_settings
+            ),
             *self._store(),
             _looked("archive", self._archive),
             _looked("modules", self.modules),

@@ -40,6 +40,7 @@ class ReadDatasets:
     catalog: Registry[Dataset]
 
     def list(self) -> list[DatasetSpec]:
+        """All datasets, by name."""
         return [dataset.spec for dataset in self.catalog]
 
     def spec(self, name: str) -> DatasetSpec:

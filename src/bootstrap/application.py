@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from ..adapters.inbound.cli.services import CliServices
 from ..domain.redaction import redact
 from ..ports.progress import Progress
-from .settings import Settings, load_settings
+from .settings import Settings, load_settings, unknown_variables
 
 if TYPE_CHECKING:
     from ..application.diagnose import Diagnose
-    from ..application.read_datasets import ReadDatasets
+    from ..application.read_datasets import Dataset, ReadDatasets
     from ..application.read_evidence import ReadEvidence
     from ..application.read_runs import ReadRuns
     from ..application.run_pipeline import RunPipeline
@@ -44,6 +44,9 @@ class Application:
     def read_datasets(self) -> ReadDatasets:
         return self.container.read_datasets()
 
+    def datasets(self) -> Registry[Dataset]:
+        return self.container.datasets()
+
     def pipelines(self) -> Registry[Pipeline]:
         return self.container.pipelines()
 
@@ -58,6 +61,7 @@ class Application:
 
         return Diagnose(
             facts=self._facts(),
+            unknown_settings=unknown_variables(),
             admin=self.container.admin(),
             archive=self.container.archive(),
             modules=self._modules,

@@ -22,6 +22,7 @@ from ..application.read_datasets import Dataset, ReadDatasets
 from ..application.read_evidence import ReadEvidence
 from ..application.read_runs import ReadRuns
 from ..application.run_pipeline import RunPipeline
+from ..domain.errors import ConfigurationError
 from ..domain.pipelines import Pipeline
 from ..domain.registry import Registry
 from ..domain.workflows import Workflow
@@ -39,9 +40,14 @@ def _pipelines(found: Discovered, built_in: Iterable[Pipeline]) -> Registry[Pipe
     return registry
 
 
-def _workflows(found: Discovered) -> Registry[Workflow]:
+def _workflows(found: Discovered, pipelines: Registry[Pipeline]) -> Registry[Workflow]:
     registry: Registry[Workflow] = Registry("workflow")
     for item in found.workflows:
+        if pipelines.find(item.name) is not None:
+            raise ConfigurationError(
+                f"a pipeline and a workflow are both named {item.name!r}",
+                hint="rename one of them: both are run by name",
+            )
         registry.add(item)
     return registry
 
@@ -103,7 +109,7 @@ class Container(containers.DeclarativeContainer):
     )
     built_in = providers.Singleton(lambda services: FinraOtcPipelines(services).all(), finra_otc)
     pipelines = providers.Singleton(_pipelines, found, built_in)
-    workflows = providers.Singleton(_workflows, found)
+    workflows = providers.Singleton(_workflows, found, pipelines)
     datasets = providers.Singleton(_datasets)
 
     run_pipeline = providers.Singleton(

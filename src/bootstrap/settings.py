@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -57,7 +58,7 @@ class Settings(BaseSettings):
         """The store's URL, password included: for the driver only."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"sqlite:///{self.home.absolute() / 'spine.db'}"
+        return f"sqlite:///{quote(str(self.home.absolute() / 'spine.db'))}"
 
     @classmethod
     def settings_customise_sources(
@@ -99,6 +100,14 @@ def load_settings(**given: Any) -> Settings:
         raise ConfigurationError(
             f"{file} cannot be read: {redact(str(error))}", hint="it has to be valid TOML"
         ) from error
+
+
+def unknown_variables() -> list[str]:
+    """Variables that begin like a setting and are none: most likely misspelled."""
+    known = {f"SPINE_{name.upper()}" for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    return sorted(
+        name for name in os.environ if name.startswith("SPINE_") and name.upper() not in known
+    )
 
 
 def _config_file() -> Path | None:

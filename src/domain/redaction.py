@@ -30,7 +30,7 @@ def redact(text: str) -> str:
 
 def redact_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
     """A copy in which values under secret-sounding names are masked, at every depth."""
-    return {name: _redact_value(name, value) for name, value in values.items()}
+    return {str(name): _redact_value(str(name), value) for name, value in values.items()}
 
 
 def _redact_value(name: str, value: Any) -> Any:

@@ -18,7 +18,7 @@ _TABLE_ROWS = 20
 def list_datasets(context: typer.Context, json: asking.Json = False) -> None:
     """List the datasets."""
     with output.errors_shown():
-        specs = asking.services(context).read_datasets().list()
+        specs = [dataset.spec for dataset in asking.services(context).datasets()]
         if json:
             output.print_json(
                 [

@@ -104,12 +104,21 @@ def _opened(target: Path | None) -> Iterator[IO[bytes]]:
         yield cast("IO[bytes]", sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
+    # Written beside the target and put in its place when it is complete; a device or a named pipe
+    # is written as it is.
+    special = target.exists() and not target.is_file()
+    partial = target if special else target.with_name(f".{target.name}.partial")
     try:
-        with target.open("wb") as file:
+        with partial.open("wb") as file:
             yield file
+        if not special:
+            partial.replace(target)
     except OSError as error:
         raise LoadError(
             f"{target} cannot be written: {error.strerror or error}",
             category=Category.RESOURCE,
             cause=error,
         ) from error
+    finally:
+        if not special:
+            partial.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,15 +26,16 @@ _PIPED_WIDTH = 10_000
 _READABLE = 16  # characters below which a text is never folded
 _GAP = 3
 _LARGE = 1000
+_JSON = (str, bool, int, float)
 
 
 def console(*, stderr: bool = False) -> Console:
     """A console as wide as the terminal; where there is none, as wide as what is printed."""
-    from rich.console import Console
+    from .terminal import Terminal
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _PIPED_WIDTH
-    return Console(file=stream, width=width, highlight=False)
+    return Terminal(file=stream, width=width, highlight=False)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -115,7 +117,11 @@ def say(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
+    try:
+        sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        leave_quietly()
 
 
 def plain(value: Any) -> Any:
@@ -132,7 +138,7 @@ def plain(value: Any) -> Any:
         return value.value
     if isinstance(value, date | datetime):
         return value.isoformat()
-    return value
+    return value if value is None or isinstance(value, _JSON) else str(value)
 
 
 def show_error(error: SpineError) -> None:
@@ -165,12 +171,18 @@ def errors_shown() -> Iterator[None]:
     """Turn typed errors into a message and an exit code; a closed pipe into silence."""
     try:
         yield
+        sys.stdout.flush()
     except SpineError as error:
         stop(error)
     except BrokenPipeError:
-        # The reader has gone (as in `| head`): not an error, and nothing more can be said.
-        sys.stderr.close()
-        raise typer.Exit(0) from None
+        leave_quietly()
+
+
+def leave_quietly() -> NoReturn:
+    """The reader has gone (as in `| head`): not an error, and nothing more can be said."""
+    # What is still buffered would fail again when the interpreter closes stdout.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(0)
 
 
 def _box() -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ....application.diagnose import Diagnose
-    from ....application.read_datasets import ReadDatasets
+    from ....application.read_datasets import Dataset, ReadDatasets
     from ....application.read_evidence import ReadEvidence
     from ....application.read_runs import ReadRuns
     from ....application.run_pipeline import RunPipeline
@@ -28,6 +28,8 @@ class CliServices(Protocol):
     def read_evidence(self) -> ReadEvidence: ...
 
     def read_datasets(self) -> ReadDatasets: ...
+
+    def datasets(self) -> Registry[Dataset]: ...
 
     def pipelines(self) -> Registry[Pipeline]: ...
 
