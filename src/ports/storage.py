@@ -18,6 +18,7 @@ from ..domain.captures import (
     PartitionFilter,
     Reject,
     RejectFilter,
+    Stage,
 )
 from ..domain.quality import QualityResult
 from ..domain.runs import Run, RunFilter
@@ -116,6 +117,10 @@ class ManifestStore(Protocol):
 
     def record(self, entry: ManifestEntry) -> None:
         """Note that a capture has reached a stage; replaces an earlier note of the same stage."""
+        ...
+
+    def withdraw(self, capture: str, stage: Stage) -> None:
+        """Take back that a capture has reached a stage; nothing happens when it had not."""
         ...
 
     def list(self, wanted: PartitionFilter) -> Sequence[ManifestEntry]:

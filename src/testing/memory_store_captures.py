@@ -86,6 +86,10 @@ class MemoryManifestStore:
             entry, partition=capture.partition, reached_at=as_utc(entry.reached_at)
         )
 
+    def withdraw(self, capture: str, stage: Stage) -> None:
+        state = self._transaction.writing
+        state.manifest.pop((state.capture(capture).id, stage), None)
+
     def link(self, edges: Iterable[LineageEdge]) -> None:
         state = self._transaction.writing
         for edge in edges:

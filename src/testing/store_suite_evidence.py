@@ -214,6 +214,28 @@ class ManifestStoreSuite:
             unit.manifest.record(later)
             assert unit.manifest.list(PartitionFilter()) == [later]
 
+    def test_a_withdrawn_stage_is_gone_and_the_others_stay(self, store: Store) -> None:
+        one, two = with_capture(store, "one", "two")
+        with store.write() as unit:
+            for capture in (one, two):
+                for stage in (Stage.CAPTURED, Stage.MEASURED):
+                    unit.manifest.record(an_entry(capture, stage=stage))
+            unit.manifest.withdraw(one.id, Stage.MEASURED)
+            unit.manifest.withdraw(one.id, Stage.MEASURED)
+            unit.manifest.withdraw(one.id, Stage.NORMALIZED)
+            unit.commit()
+        with store.read() as unit:
+            left = {
+                capture.id: [
+                    e.stage for e in unit.manifest.list(PartitionFilter(capture=capture.id))
+                ]
+                for capture in (one, two)
+            }
+        assert left == {
+            "one": [Stage.CAPTURED],
+            "two": [Stage.CAPTURED, Stage.MEASURED],
+        }
+
     def test_an_entry_needs_its_capture_and_run(self, store: Store) -> None:
         (one,) = with_capture(store, "one")
         with store.write() as unit:

@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -305,23 +306,36 @@ def test_killed_inside_a_commit_a_first_load_leaves_all_or_nothing(
     tracing = [*_strace(tmp_path), "-o", str(log)]
     home = shutil.copytree(first_load.start, tmp_path / "counted")
     assert run(replace(first_load.job, home=str(home)), tracing).state == "SUCCEEDED"
-    lines = [line for line in log.read_text().splitlines() if "(" in line]
-    # Calls are numbered thread by thread; the archive compresses in a thread of its own.
-    store = next(line.split()[0] for line in lines if "fdatasync" in line)
-    calls = [line for line in lines if line.split()[0] == store]
-    numbers = range(1, len(calls) + 1, max(1, len(calls) // 16))
+    calls = _numbered(log.read_text().splitlines())
+    assert {"pwrite64", "fdatasync", "rename"} <= {name for name, _ in calls}
+    rare = [call for call in calls if call[0] != "pwrite64"]
+    points = [*rare, *[call for call in calls if call[0] == "pwrite64"][::12]]
 
-    def die(number: int) -> bool:
-        home = shutil.copytree(first_load.start, tmp_path / str(number))
-        at = ["-e", f"inject={SYSTEM_CALLS}:signal=KILL:when={number}", "-o", os.devnull]
+    def die(call: tuple[str, int]) -> bool:
+        name, number = call
+        home = shutil.copytree(first_load.start, tmp_path / f"{name}-{number}")
+        at = ["-e", f"inject={name}:signal=KILL:when={number}", "-o", os.devnull]
         return killed(replace(first_load.job, home=str(home)), [*_strace(tmp_path), *at])
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for number, died in zip(numbers, pool.map(die, numbers), strict=True):
-            with subtests.test(f"SIGKILL before system call {number}: {calls[number - 1][:60]}"):
+        for (name, number), died in zip(points, pool.map(die, points), strict=True):
+            with subtests.test(f"SIGKILL before {name} number {number}"):
                 assert died
-                judge(tmp_path / str(number))
-                _done_again(tmp_path / str(number), first_load)
+                judge(tmp_path / f"{name}-{number}")
+                _done_again(tmp_path / f"{name}-{number}", first_load)
+
+
+def _numbered(lines: list[str]) -> list[tuple[str, int]]:
+    """Names of system calls, each with its number among those of the same name and thread."""
+    seen: Counter[tuple[str, str]] = Counter()
+    found: dict[tuple[str, int], None] = {}
+    for line in lines:
+        thread, _, call = line.partition(" ")
+        name, bracket, _ = call.strip().partition("(")
+        if bracket:
+            seen[thread, name] += 1
+            found[name, seen[thread, name]] = None
+    return list(found)
 
 
 def _strace(folder: Path) -> list[str]:

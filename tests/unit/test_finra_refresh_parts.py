@@ -244,6 +244,33 @@ def test_with_a_given_tier_rows_of_another_are_rejects_also_when_replayed(
 # What is refused
 
 
+def test_measures_do_not_outlive_the_rows_that_they_follow_from(house: FinraHouse) -> None:
+    refreshed = house.refresh(ROWS)
+    measured = house.frame("symbol_summary")
+    (capture,) = house.captures()
+    with house.store.write() as unit:  # as a version with other rules would have stored them
+        kept = pl.concat(unit.rows.read("finra_otc_venue_volume", capture.key)).head(1)
+        unit.rows.replace("finra_otc_venue_volume", capture.key, kept)
+        unit.commit()
+
+    replayed = house.run("normalize_week", capture=capture.id)
+
+    assert any("measures were withdrawn" in text for text in replayed.result.warnings)
+    assert house.frame("symbol_summary").height == 0
+    assert house.frame("venue_volume").height == refreshed.run.metrics["rows_accepted"]
+    assert actions(house.refresh(ROWS)) == ["RESUMED"]
+    assert_frame_equal(house.frame("symbol_summary"), measured)
+
+
+def test_replaying_unchanged_rows_keeps_the_measures(house: FinraHouse) -> None:
+    house.refresh(ROWS)
+    measured = house.frame("symbol_summary")
+
+    house.run("normalize_week", week=WEEK, tier="OTC")
+
+    assert_frame_equal(house.frame("symbol_summary"), measured)
+
+
 @pytest.mark.parametrize("name", ["normalize_week", "measure_week"])
 def test_a_part_without_a_capture_says_which_part_comes_first(house: FinraHouse, name: str) -> None:
     outcome = house.run(name, week=WEEK, tier="OTC")

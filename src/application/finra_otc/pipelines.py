@@ -135,9 +135,8 @@ class FinraOtcPipelines:
             intake = read_file(context, self._services, file, encoding)
             parts = assign(intake, self._services, week=week, tier=Tier(tier) if tier else None)
         refresher = Refresher(context, self._services)
-        for part in parts:
-            with context.progress.task(f"refresh {part.partition}", unit="rows"):
-                refresher.refresh(part, intake, through=through)
+        with context.progress.task(f"refresh {', '.join(str(p.partition) for p in parts)}"):
+            refresher.refresh(parts, intake, through=through)
         return refresher.result()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ...domain.captures import Capture, Partition, Stage
@@ -20,6 +21,16 @@ from .services import Services
 from .stages import Measured, Stages, gate, latest_capture, measure_rows, normalize_part
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A partition with all that follows from its rows alone."""
+
+    part: PartitionRows
+    report: PartitionReport
+    normalized: Normalized | None
+    measured: Measured | None
+
+
 class Refresher:
     """Takes partitions of one run from CAPTURED over NORMALIZED to MEASURED."""
 
@@ -33,20 +44,33 @@ class Refresher:
     def _stages(self) -> Stages:
         return Stages(self._context.unit_of_work(), self._services, self._context.run_id)
 
-    def refresh(self, part: PartitionRows, intake: Intake, *, through: Stage) -> None:
-        """Capture a partition and take it through the stages up to ``through``.
+    def refresh(self, parts: Sequence[PartitionRows], intake: Intake, *, through: Stage) -> None:
+        """Capture partitions of one file and take them through the stages up to ``through``.
 
-        What is known already is recognised, and only what is missing of it is done.
+        What is known already is recognised, and only what is missing of it is done. All that can
+        be computed is computed before the first write, which makes other writers wait.
         """
-        report = PartitionReport(part.partition, rows_read=part.rows)
-        self.reports.append(report)
-        if not self._context.force and self._recognise_early(part, intake, report, through):
-            return
+        pending: list[_Prepared] = []
+        for part in parts:
+            report = PartitionReport(part.partition, rows_read=part.rows)
+            self.reports.append(report)
+            if self._context.force or not self._recognise_early(part, intake, report, through):
+                pending.append(self._prepare(part, intake, report, through))
+        for item in pending:
+            self._store(item, intake, through)
+
+    def _prepare(
+        self, part: PartitionRows, intake: Intake, report: PartitionReport, through: Stage
+    ) -> _Prepared:
         normalized = measured = None
         if through is not Stage.CAPTURED:
             normalized = normalize_part(part, intake)
         if through is Stage.MEASURED and normalized is not None:
             measured = measure_rows(normalized.accepted, part.partition, self._services)
+        return _Prepared(part, report, normalized, measured)
+
+    def _store(self, item: _Prepared, intake: Intake, through: Stage) -> None:
+        part, report, normalized = item.part, item.report, item.normalized
         stages = self._stages
         stages.unit.lock(part.partition)
         capture = self._known(stages, part, intake, normalized, report)
@@ -58,7 +82,7 @@ class Refresher:
         capture = capture or stages.capture(part, intake)
         report.capture = capture.id
         if normalized is not None:
-            self._judge(stages, capture, normalized, measured, report)
+            self._judge(stages, capture, normalized, item.measured, report)
 
     def normalize(self, capture: Capture) -> None:
         """Replay a capture from the archive and judge its rows (again)."""
@@ -70,6 +94,8 @@ class Refresher:
         report = PartitionReport(capture.partition, action="REPLAYED", capture=capture.id)
         self.reports.append(report)
         self._compare(stages, capture, normalized, report)
+        if stages.withdraw_measures(capture, normalized):
+            report.findings += ("its rows changed, so its measures were withdrawn: measure_week",)
         self._judge(stages, capture, normalized, None, report)
 
     def measure(self, capture: Capture) -> None:

@@ -134,6 +134,18 @@ class Stages:
         self._reached(capture, Stage.NORMALIZED, accepted.height, grade(results))
         return results
 
+    def withdraw_measures(self, capture: Capture, normalized: Normalized) -> bool:
+        """Take back measures of a capture whose rows are about to change; whether there were any.
+
+        Otherwise they would go on to be read beside rows that they do not follow from.
+        """
+        if Stage.MEASURED not in self.manifest(capture):
+            return False
+        if self.compare(normalized, capture).none:
+            return False
+        self.unit.manifest.withdraw(capture.id, Stage.MEASURED)
+        return True
+
     def measure(
         self, capture: Capture, measured: Measured, earlier: Sequence[CheckResult]
     ) -> list[CheckResult]:

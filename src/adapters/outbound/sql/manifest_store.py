@@ -27,10 +27,7 @@ class SqlManifestStore:
 
     def record(self, entry: ManifestEntry) -> None:
         key = capture_keys(self._transaction, [entry.capture])[entry.capture]
-        earlier = delete(MANIFEST).where(
-            MANIFEST.c.capture_key == key, MANIFEST.c.stage == entry.stage.value
-        )
-        self._transaction.write(earlier, {})
+        self._delete(key, entry.stage)
         self._transaction.write(
             insert(MANIFEST),
             {
@@ -43,6 +40,9 @@ class SqlManifestStore:
                 "blocked": int(entry.blocked),
             },
         )
+
+    def withdraw(self, capture: str, stage: Stage) -> None:
+        self._delete(capture_keys(self._transaction, [capture])[capture], stage)
 
     def link(self, edges: Iterable[LineageEdge]) -> None:
         wanted = list(edges)
@@ -72,6 +72,12 @@ class SqlManifestStore:
             LineageEdge(row.run_id, row.capture_id, row.edge_role, partition_of(row))
             for row in self._transaction.rows(statement)
         ]
+
+    def _delete(self, key: int, stage: Stage) -> None:
+        noted = delete(MANIFEST).where(
+            MANIFEST.c.capture_key == key, MANIFEST.c.stage == stage.value
+        )
+        self._transaction.write(noted, {})
 
     def list(self, wanted: PartitionFilter) -> list[ManifestEntry]:
         statement = manifest_listing(wanted)
