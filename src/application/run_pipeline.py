@@ -11,9 +11,7 @@ from typing import Any
 
 from ..domain.errors import (
     Category,
-    ConfigurationError,
     SpineError,
-    ValidationError,
     as_spine_error,
 )
 from ..domain.parameters import Param, ParameterSpec, parse_parameters, stored_parameters
@@ -30,6 +28,7 @@ from ..ports.storage import Store
 from .context import RunContext, RunOutcome
 from .masking import Masking
 from .run_recorder import RunRecorder
+from .workflow_inputs import Catalog, filled
 
 log = logging.getLogger(__name__)
 
@@ -87,26 +86,18 @@ class RunPipeline:
         """
         given = dict(parameters or {})
         graph = self.workflows.find(name)
+        catalog = Catalog(self.pipelines, self.workflows)
         if graph is not None:
-            self._check_inputs(graph, given)
-            secret = self._secret_inputs(graph)
+            catalog.check_inputs(graph, given)
+            secret = catalog.secret_inputs(graph)
             task = _Task.of(name, _specs(given, secret), given, self._steps(graph, given, secret))
         else:
-            found = self._pipeline(name)
+            found = catalog.pipeline(name)
             values = parse_parameters(found.parameters, given, pipeline=name)
             task = _Task.of(
                 name, found.parameters, values, lambda context: found.function(context, **values)
             )
         return self._run(task, force, parent, step)
-
-    def _pipeline(self, name: str) -> Pipeline:
-        try:
-            return self.pipelines.get(name)
-        except ValidationError as error:
-            raise ValidationError(
-                f"there is no pipeline or workflow named {name!r}",
-                hint=f"{error.hint}; spine pipelines list shows all",
-            ) from None
 
     def _run(self, task: _Task, force: bool, parent: str | None, step: str | None) -> RunOutcome:
         run = self._begin(task, parent, step)
@@ -199,56 +190,6 @@ class RunPipeline:
 
     # Workflows
 
-    def _check_inputs(
-        self, graph: Workflow, given: Mapping[str, Any], inside: tuple[str, ...] = ()
-    ) -> None:
-        """All parameters of all steps are right before the first step runs."""
-        way = (*inside, graph.name)
-        if graph.name in inside:
-            raise ConfigurationError(
-                f"workflow {graph.name} runs itself: {' -> '.join(way)}",
-                hint="remove the step that leads back to it",
-            )
-        unknown = [name for name in given if name not in graph.inputs]
-        missing = [name for name in graph.inputs if name not in given]
-        if unknown or missing:
-            problems = [
-                *([f"missing {', '.join(missing)}"] if missing else []),
-                *([f"unknown {', '.join(unknown)}"] if unknown else []),
-            ]
-            raise ValidationError(
-                f"wrong parameters for workflow {graph.name}: {'; '.join(problems)}",
-                hint=f"it takes {', '.join(graph.inputs) or 'no parameters'}",
-            )
-        for step in graph.steps:
-            if step.pipeline is None:
-                continue
-            nested = self.workflows.find(step.pipeline)
-            if nested is not None:
-                self._check_inputs(nested, _filled(step, given), way)
-            else:
-                found = self._pipeline(step.pipeline)
-                parse_parameters(found.parameters, _filled(step, given), pipeline=found.name)
-
-    def _secret_inputs(self, graph: Workflow) -> frozenset[str]:
-        """The workflow's own parameters that reach a secret parameter of one of its steps."""
-        found: set[str] = set()
-        for step in graph.steps:
-            if step.pipeline is None:
-                continue
-            nested = self.workflows.find(step.pipeline)
-            secret = (
-                self._secret_inputs(nested)
-                if nested is not None
-                else {s.name for s in self._pipeline(step.pipeline).parameters if s.doc.secret}
-            )
-            found |= {
-                inner
-                for name, value in step.parameters.items()
-                if name in secret and (inner := reference(value))
-            }
-        return frozenset(found)
-
     def _steps(self, graph: Workflow, given: Mapping[str, Any], secret: Collection[str]) -> Work:
         def work(context: RunContext) -> Result[Any]:
             states: dict[str, RunState] = {}
@@ -257,7 +198,7 @@ class RunPipeline:
                 outcome = (
                     self._skip(context, step, blocked)
                     if blocked
-                    else self._run_step(context, step, _filled(step, given), secret)
+                    else self._run_step(context, step, filled(step, given), secret)
                 )
                 states[step.name] = outcome.run.state
             return _summary(graph, states)
@@ -301,13 +242,6 @@ class RunPipeline:
             unit.runs.add(run)
             unit.commit()
         return RunOutcome(run, Result.success(warnings=run.warnings))
-
-
-def _filled(step: Step, given: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: given[inner] if (inner := reference(value)) else value
-        for name, value in step.parameters.items()
-    }
 
 
 def _specs(names: Collection[str], secret: Collection[str]) -> tuple[ParameterSpec, ...]:
