@@ -192,16 +192,16 @@ class RunPipeline:
 
     def _steps(self, graph: Workflow, given: Mapping[str, Any], secret: Collection[str]) -> Work:
         def work(context: RunContext) -> Result[Any]:
-            states: dict[str, RunState] = {}
+            runs: dict[str, Run] = {}
             for step in graph.steps:
-                blocked = [name for name in step.after if states[name] is not RunState.SUCCEEDED]
+                blocked = [n for n in step.after if runs[n].state is not RunState.SUCCEEDED]
                 outcome = (
                     self._skip(context, step, blocked)
                     if blocked
                     else self._run_step(context, step, filled(step, given), secret)
                 )
-                states[step.name] = outcome.run.state
-            return _summary(graph, states)
+                runs[step.name] = outcome.run
+            return _summary(graph, runs)
 
         return work
 
@@ -249,20 +249,24 @@ def _specs(names: Collection[str], secret: Collection[str]) -> tuple[ParameterSp
     return tuple(ParameterSpec(name, Any, doc=Param(secret=name in secret)) for name in names)
 
 
-def _summary(graph: Workflow, states: Mapping[str, RunState]) -> Result[Any]:
-    failed = [name for name, state in states.items() if state is not RunState.SUCCEEDED]
-    metrics = {"steps": len(states), "steps_succeeded": len(states) - len(failed)}
+def _summary(graph: Workflow, runs: Mapping[str, Run]) -> Result[Any]:
+    failed = [name for name, run in runs.items() if run.state is not RunState.SUCCEEDED]
+    metrics = {"steps": len(runs), "steps_succeeded": len(runs) - len(failed)}
+    value = {
+        "steps": [
+            {"step": name, "runs": run.pipeline, "state": run.state.value, "run": run.id}
+            for name, run in runs.items()
+        ]
+    }
     if not failed:
-        return Result.success(dict(states), metrics=metrics)
-    return Result.failure(
-        SpineError(
-            f"{len(failed)} of {len(states)} steps of {graph.name} did not succeed: "
-            + ", ".join(f"{name} {states[name].value}" for name in failed),
-            category=Category.TRANSFORM,
-            hint="spine runs show lists the steps with their errors",
-        ),
-        metrics=metrics,
+        return Result.success(value, metrics=metrics)
+    error = SpineError(
+        f"{len(failed)} of {len(runs)} steps of {graph.name} did not succeed: "
+        + ", ".join(f"{name} {runs[name].state.value}" for name in failed),
+        category=Category.TRANSFORM,
+        hint="spine runs show RUN tells what each step met",
     )
+    return Result(value, error, metrics)
 
 
 def _as_result(returned: Any) -> Result[Any]:

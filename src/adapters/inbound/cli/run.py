@@ -86,7 +86,10 @@ def _show(outcome: RunOutcome) -> None:
     partitions = _documents(result.value, "partitions", _PARTITION)
     for file in files:
         partitions.extend(_documents(file, "partitions", _PARTITION))
-    if partitions:
+    steps = _documents(result.value, "steps", _STEP)
+    if steps:
+        output.table("Steps", _STEP, ([step[name] for name in _STEP] for step in steps))
+    elif partitions:
         _show_partitions(partitions)
         _show_datasets(partitions)
     elif result.metrics:
@@ -117,6 +120,7 @@ _SHOWN = {
 }
 
 _PARTITION = {*_SHOWN, "datasets"}
+_STEP = ("step", "runs", "state", "run")
 
 
 def _documents(value: Any, name: str, fields: Collection[str]) -> list[Mapping[str, Any]]:
