@@ -13,6 +13,7 @@ without losing anything, see :meth:`SpineError.to_dict` and :meth:`SpineError.fr
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -219,6 +220,9 @@ _TYPES: dict[str, type[SpineError]] = {
 }
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def as_spine_error(error: BaseException, *, doing: str) -> SpineError:
     """``error`` itself when it is typed already, else an INTERNAL error that names the work."""
     if isinstance(error, SpineError):
@@ -228,6 +232,13 @@ def as_spine_error(error: BaseException, *, doing: str) -> SpineError:
             f"{doing} ran out of memory",
             category=Category.RESOURCE,
             hint="process fewer rows at a time or give the process more memory",
+            cause=error,
+        )
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return SpineError(
+            f"{doing} found the disk full",
+            category=Category.RESOURCE,
+            hint="free some space, then do it again",
             cause=error,
         )
     return SpineError(

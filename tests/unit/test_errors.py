@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import pytest
@@ -171,5 +172,8 @@ def test_unexpected_exceptions_become_internal_and_name_the_work() -> None:
     assert as_spine_error(error, doing="anything") is error
 
 
-def test_out_of_memory_is_a_resource_error() -> None:
-    assert as_spine_error(MemoryError(), doing="sorting").category is Category.RESOURCE
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError(errno.ENOSPC, "full"), OSError(errno.EDQUOT, "quota")]
+)
+def test_what_is_used_up_is_a_resource_error(error: Exception) -> None:
+    assert as_spine_error(error, doing="sorting").category is Category.RESOURCE
