@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from steady_runtime import CountingIds, KnownProcesses, TickingClock
-
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
 from market_spine.adapters.outbound.sources.registry import SourceRegistry
 from market_spine.application.run_pipeline import RunPipeline
@@ -13,6 +11,7 @@ from market_spine.domain.registry import Registry
 from market_spine.domain.runs import Run, RunFilter
 from market_spine.domain.workflows import Workflow
 from market_spine.testing.memory_store import MemoryStore
+from market_spine.testing.steady_runtime import CountingIds, KnownProcesses, TickingClock
 
 
 class House:

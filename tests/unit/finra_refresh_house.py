@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from steady_runtime import CountingIds, KnownProcesses, TickingClock
 
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
 from market_spine.adapters.outbound.files.source import FileSource
@@ -32,6 +31,7 @@ from market_spine.ports.sources import source_type_of
 from market_spine.testing.memory_archive import MemoryArchive
 from market_spine.testing.memory_calendar import MemoryCalendar
 from market_spine.testing.memory_store import MemoryStore
+from market_spine.testing.steady_runtime import CountingIds, KnownProcesses, TickingClock
 
 DOMAIN = "finra.otc_transparency"
 WEEK = date(2025, 11, 10)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from steady_runtime import CountingIds, KnownProcesses, TickingClock
 
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
 from market_spine.adapters.outbound.files.source import FileSource
@@ -37,6 +36,7 @@ from market_spine.testing.memory_archive import MemoryArchive
 from market_spine.testing.memory_calendar import MemoryCalendar
 from market_spine.testing.memory_store import MemoryStore
 from market_spine.testing.memory_store_state import MemoryState
+from market_spine.testing.steady_runtime import CountingIds, KnownProcesses, TickingClock
 
 Failure = Callable[[], BaseException]
 Tables = dict[tuple[str, str, int], list[Any]]

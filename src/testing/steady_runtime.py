@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class TickingClock:
-    """Every look at it is one second later than the one before."""
+    """A clock whose every reading is one second later than the one before."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 5, 9, tzinfo=UTC)) -> None:
         self.time = start
@@ -20,6 +20,8 @@ class TickingClock:
 
 
 class CountingIds:
+    """Identifiers that count up from one."""
+
     def __init__(self) -> None:
         self.given = 0
 
@@ -29,7 +31,7 @@ class CountingIds:
 
 
 class KnownProcesses:
-    """This process is ``here``; those in ``gone`` are known to have ended."""
+    """A world in which this process is ``here``, and those in ``gone`` have ended."""
 
     def __init__(self, *gone: str) -> None:
         self.gone = set(gone)
