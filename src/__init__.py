@@ -21,7 +21,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from .application.context import RunContext, RunOutcome
+    from .domain.datasets import DatasetQuery
     from .domain.errors import (
         Category,
         ConfigurationError,
@@ -37,15 +40,20 @@ if TYPE_CHECKING:
     from .domain.result import Result
     from .domain.workflows import Step, Workflow, workflow
     from .ports.sources import (
+        LINE,
+        MALFORMED_SCHEMA,
         Source,
         SourceBatch,
         SourceDescription,
         SourceResult,
+        Tap,
+        empty_malformed,
         register_source,
     )
 
 _PLACES = {
     "application.context": ("RunContext", "RunOutcome"),
+    "domain.datasets": ("DatasetQuery",),
     "domain.errors": (
         "Category",
         "ConfigurationError",
@@ -61,18 +69,25 @@ _PLACES = {
     "domain.result": ("Result",),
     "domain.workflows": ("Step", "Workflow", "workflow"),
     "ports.sources": (
+        "LINE",
+        "MALFORMED_SCHEMA",
         "Source",
         "SourceBatch",
         "SourceDescription",
         "SourceResult",
+        "Tap",
+        "empty_malformed",
         "register_source",
     ),
 }
 _MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
+    "LINE",
+    "MALFORMED_SCHEMA",
     "Category",
     "ConfigurationError",
+    "DatasetQuery",
     "ErrorContext",
     "LoadError",
     "Param",
@@ -87,9 +102,12 @@ __all__ = [
     "SourceResult",
     "SpineError",
     "Step",
+    "Tap",
     "TransformError",
     "ValidationError",
     "Workflow",
+    "__version__",
+    "empty_malformed",
     "pipeline",
     "register_source",
     "workflow",
@@ -98,6 +116,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a name when it is first used: ``spine --help`` must not wait for polars."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("market-spine")
     if name in _MODULE_OF:
         return getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,6 +8,9 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any, cast
 
+import polars as pl
+
+from ..domain.datasets import DatasetQuery
 from ..domain.errors import ErrorContext, LoadError
 from ..domain.redaction import redact
 from ..domain.result import Result
@@ -15,6 +18,7 @@ from ..domain.runs import Run
 from ..ports.progress import Progress
 from ..ports.sources import Source, Sources
 from ..ports.storage import Store, UnitOfWork
+from .read_datasets import ReadDatasets
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class RunContext:
         force: bool,
         store: Store,
         sources: Sources,
+        datasets: ReadDatasets,
         progress: Progress,
         execute: Callable[..., RunOutcome],
         hide: Callable[[str], str] = redact,
@@ -64,6 +69,7 @@ class RunContext:
         )
         self._store = store
         self._sources = sources
+        self._datasets = datasets
         self._execute = execute
         self._hide = hide
         self._stack = ExitStack()
@@ -87,6 +93,13 @@ class RunContext:
     def source(self, type: str, **options: Any) -> Source:
         """A source of a registered type; opening it reads nothing yet."""
         return self._sources.open(type, **options)
+
+    def dataset(self, name: str, query: DatasetQuery | None = None) -> pl.DataFrame:
+        """Rows of a published dataset, all of them or those that ``query`` asks for.
+
+        Raises a ValidationError for an unknown dataset, column or value.
+        """
+        return self._datasets.frame(name, query or DatasetQuery())
 
     def unit_of_work(self) -> UnitOfWork:
         """The run's one write transaction, begun at the first call.

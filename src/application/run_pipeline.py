@@ -27,6 +27,7 @@ from ..ports.sources import Sources
 from ..ports.storage import Store
 from .context import RunContext, RunOutcome
 from .masking import Masking
+from .read_datasets import ReadDatasets
 from .run_recorder import RunRecorder
 from .workflow_inputs import Catalog, filled
 
@@ -58,6 +59,7 @@ class RunPipeline:
 
     store: Store
     sources: Sources
+    datasets: ReadDatasets
     clock: Clock
     ids: Ids
     processes: Processes
@@ -106,6 +108,7 @@ class RunPipeline:
             force=force,
             store=self.store,
             sources=self.sources,
+            datasets=self.datasets,
             progress=self.progress,
             execute=self,
             hide=task.masking.text,
@@ -262,9 +265,11 @@ def _summary(graph: Workflow, runs: Mapping[str, Run]) -> Result[Any]:
         return Result.success(value, metrics=metrics)
     error = SpineError(
         f"{len(failed)} of {len(runs)} steps of {graph.name} did not succeed: "
-        + ", ".join(f"{name} {runs[name].state.value}" for name in failed),
+        + ", ".join(f"{name} {runs[name].state.value}" for name in failed)
+        + "".join(f"; {name}: {e.message}" for name in failed if (e := runs[name].error)),
         category=Category.TRANSFORM,
-        hint="spine runs show RUN tells what each step met",
+        hint="mend it and run the workflow again; what is done already is recognised",
+        cause=next((runs[name].error for name in failed if runs[name].error), None),
     )
     return Result(value, error, metrics)
 

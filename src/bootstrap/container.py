@@ -49,7 +49,21 @@ def _workflows(found: Discovered, pipelines: Registry[Pipeline]) -> Registry[Wor
                 hint="rename one of them: both are run by name",
             )
         registry.add(item)
+    _check_steps(registry, pipelines)
     return registry
+
+
+def _check_steps(workflows: Registry[Workflow], pipelines: Registry[Pipeline]) -> None:
+    """A step that runs nothing known is found before anything runs."""
+    for graph in workflows:
+        for step in graph.steps:
+            name = step.pipeline
+            if name and pipelines.find(name) is None and workflows.find(name) is None:
+                raise ConfigurationError(
+                    f"step {step.name!r} of workflow {graph.name} runs {name!r}, which is neither "
+                    "a pipeline nor a workflow",
+                    hint="correct the name, or add the module that declares it to SPINE_MODULES",
+                )
 
 
 def _datasets() -> Registry[Dataset]:
@@ -112,10 +126,12 @@ class Container(containers.DeclarativeContainer):
     workflows = providers.Singleton(_workflows, found, pipelines)
     datasets = providers.Singleton(_datasets)
 
+    read_datasets = providers.Singleton(ReadDatasets, store, datasets)
     run_pipeline = providers.Singleton(
         RunPipeline,
         store=store,
         sources=sources,
+        datasets=read_datasets,
         clock=clock,
         ids=ids,
         processes=processes,
@@ -125,7 +141,6 @@ class Container(containers.DeclarativeContainer):
     )
     read_runs = providers.Singleton(ReadRuns, store)
     read_evidence = providers.Singleton(ReadEvidence, store)
-    read_datasets = providers.Singleton(ReadDatasets, store, datasets)
 
 
 def build_container(settings: Settings, progress: Progress) -> Container:

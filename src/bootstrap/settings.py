@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -53,6 +55,11 @@ class Settings(BaseSettings):
             return tuple(item.strip() for item in value.split(",") if item.strip())
         return value
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
     @property
     def url(self) -> str:
         """The store's URL, password included: for the driver only."""
@@ -87,7 +94,8 @@ def load_settings(**given: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         wrong = {
-            ".".join(str(part) for part in item["loc"]): item["msg"] for item in error.errors()
+            (name := ".".join(str(part) for part in item["loc"])): _problem(name, item)
+            for item in error.errors()
         }
         listed = "; ".join(f"{name}: {what}" for name, what in wrong.items())
         raise ConfigurationError(
@@ -100,6 +108,13 @@ def load_settings(**given: Any) -> Settings:
         raise ConfigurationError(
             f"{file} cannot be read: {redact(str(error))}", hint="it has to be valid TOML"
         ) from error
+
+
+def _problem(name: str, item: Mapping[str, Any]) -> str:
+    if item["type"] != "extra_forbidden":
+        return str(item["msg"])
+    close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    return "no such setting" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def unknown_variables() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
 from market_spine.adapters.outbound.sources.registry import SourceRegistry
+from market_spine.application.read_datasets import ReadDatasets
 from market_spine.application.run_pipeline import RunPipeline
 from market_spine.domain.captures import CaptureFilter
 from market_spine.domain.pipelines import Pipeline
@@ -31,6 +32,7 @@ class House:
         self.run = RunPipeline(
             store=self.store,
             sources=self.sources,
+            datasets=ReadDatasets(self.store, Registry("dataset")),
             clock=TickingClock(),
             ids=CountingIds(),
             processes=self.processes,

@@ -101,9 +101,11 @@ class FinraHouse:
         catalog: Registry[Dataset] = Registry("dataset")
         for dataset in finra_otc_datasets():
             catalog.add(dataset)
+        self.datasets = ReadDatasets(self.store, catalog)
         self.dispatch = RunPipeline(
             store=self.store,
             sources=SourceRegistry([file_type], provided={"clock": self.clock.now}),
+            datasets=self.datasets,
             clock=self.clock,
             ids=ids,
             processes=KnownProcesses(),
@@ -111,7 +113,6 @@ class FinraHouse:
             pipelines=pipelines,
             workflows=Registry[Workflow]("workflow"),
         )
-        self.datasets = ReadDatasets(self.store, catalog)
         self.evidence = ReadEvidence(self.store)
 
     # Doing

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from market_spine.adapters.inbound.cli.progress import TerminalProgress
+from market_spine.bootstrap.container import Container, build_container
 from market_spine.bootstrap.discovery import Discovered, discover
+from market_spine.bootstrap.settings import Settings
 from market_spine.domain.errors import ConfigurationError
 from market_spine.domain.registry import Registry
 
@@ -122,3 +126,42 @@ def test_the_working_folder_does_not_hide_installed_modules(write: Write, tmp_pa
     write("zipapp", "raise RuntimeError('the wrong module')")
 
     assert names(discover(["zipapp"])) == ([], [], [])
+
+
+def container_of(*modules: str, folder: Path) -> Container:
+    settings = Settings(home=folder / "home", modules=modules)
+    return build_container(settings, TerminalProgress(enabled=False))
+
+
+def test_a_step_that_runs_nothing_known_is_found_before_anything_runs(
+    write: Write, tmp_path: Path
+) -> None:
+    name = write(
+        "bad_steps",
+        "from market_spine import Step, workflow\n"
+        "graph = workflow('mine.graph', Step('one', 'no.such'))\n",
+    )
+    with pytest.raises(ConfigurationError, match=r"step 'one' of workflow mine\.graph runs 'no"):
+        container_of(name, folder=tmp_path).workflows()
+
+
+def test_a_pipeline_and_a_workflow_cannot_share_a_name(write: Write, tmp_path: Path) -> None:
+    name = write(
+        "same_name",
+        "from market_spine import Step, pipeline, workflow\n"
+        "@pipeline('mine.thing')\n"
+        "def thing(context): return None\n"
+        "graph = workflow('mine.thing', Step('one', 'mine.thing'))\n",
+    )
+    with pytest.raises(ConfigurationError, match=r"both named 'mine\.thing'"):
+        container_of(name, folder=tmp_path).workflows()
+
+
+def test_what_a_user_imports_can_be_listed_and_is_there() -> None:
+    import market_spine
+
+    assert dir(market_spine) == sorted(market_spine.__all__)
+    assert all(getattr(market_spine, name) is not None for name in market_spine.__all__)
+    assert market_spine.__version__ == version("market-spine")
+    with pytest.raises(AttributeError, match="nothing_here"):
+        _ = market_spine.nothing_here  # type: ignore[attr-defined]  # it is not there

@@ -95,6 +95,7 @@ class World:
         return RunPipeline(
             store=faults.on(self.store, "store"),
             sources=faults.on(SourceRegistry([file]), "sources"),
+            datasets=self.reader(faults),
             clock=clock,
             ids=ids,
             processes=faults.on(self.processes, "processes"),

@@ -51,9 +51,9 @@ class Backfill:
         first: date | None,
         last: date | None,
     ) -> Result[Any]:
-        for bound in (first, last):
+        for name, bound in (("first", first), ("last", last)):
             if bound is not None:
-                check_week(bound)
+                check_week(bound, name)
         files = self._wanted(where, tiers, first, last)
         outcomes: list[RunOutcome] = []
         with self._context.progress.task("backfill", total=len(files), unit="files") as task:

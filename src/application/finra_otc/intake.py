@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -41,12 +42,16 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class PartitionRows:
-    """The rows of one file that belong to one week and tier, not yet judged."""
+    """The rows of one file that belong to one week and tier, not yet judged.
+
+    ``doubt`` says in words what speaks against the week, where it was given.
+    """
 
     partition: Partition
     tier: Tier
     frame: pl.DataFrame
     malformed: pl.DataFrame
+    doubt: str | None = None
 
     @property
     def rows(self) -> int:
@@ -118,14 +123,17 @@ def assign(
     largest = max(groups, key=lambda item: groups[item].height)
     found: list[PartitionRows] = []
     for each, rows in groups.items():
-        start = monday or infer_week(
+        infer = partial(
+            infer_week,
             each,
             file_date=file_date,
             update_dates=update_dates(rows),
             next_session=services.next_session,
         )
+        start = monday or infer()
         bad = intake.malformed if each is largest else intake.malformed.clear()
-        found.append(PartitionRows(Partition(DOMAIN, start, each.value), each, rows, bad))
+        doubt = _doubt(monday, infer) if monday else None
+        found.append(PartitionRows(Partition(DOMAIN, start, each.value), each, rows, bad, doubt))
     if len({part.partition.period for part in found}) > 1:
         listed = ", ".join(f"{part.tier.value}: {part.partition.period}" for part in found)
         raise ValidationError(
@@ -134,6 +142,16 @@ def assign(
             metadata={"parameter": "week"},
         )
     return found
+
+
+def _doubt(given: date, infer: Callable[[], date]) -> str | None:
+    try:
+        told = infer()
+    except ValidationError:
+        return None
+    if told == given:
+        return None
+    return f"week={given} was given, but the file's dates say {told}"
 
 
 def assigned_again(intake: Intake, services: Services, capture: Capture) -> PartitionRows:

@@ -53,6 +53,8 @@ class Refresher:
         pending: list[_Prepared] = []
         for part in parts:
             report = PartitionReport(part.partition, rows_read=part.rows)
+            if part.doubt is not None:
+                report.findings += (part.doubt,)
             self.reports.append(report)
             if self._context.force or not self._recognise_early(part, intake, report, through):
                 pending.append(self._prepare(part, intake, report, through))
@@ -247,6 +249,12 @@ class Refresher:
         report.rows_accepted = capture.rows_accepted
         report.rows_rejected = capture.rows_rejected
         report.grade = (blocked or reached[through]).grade
+        current = latest_capture(stages.unit, capture.partition, Stage.NORMALIZED)
+        if current is not None and current.sequence > capture.sequence:
+            report.findings += (
+                f"this is capture no. {capture.sequence}, and reads answer from no. "
+                f"{current.sequence}, which came later: --force makes this content current again",
+            )
         if blocked is not None:
             self._blocked(report, stages.checks_of(capture))
         return True

@@ -72,14 +72,21 @@ def monday_of(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def check_week(day: date) -> date:
-    """``day`` itself, when it is a Monday; raises a ValidationError that names its Monday."""
+def check_week(day: date, parameter: str = "week") -> date:
+    """``day`` itself, when it is a Monday; raises a ValidationError that names its Monday.
+
+    ``parameter`` is what the error calls it.
+    """
     monday = monday_of(day)
     if day != monday:
         raise ValidationError(
             f"week {day.isoformat()} is a {day:%A}, and a week is known by its Monday",
-            hint=f"give week={monday.isoformat()} for the week that this day lies in",
-            metadata={"parameter": "week", "given": day.isoformat(), "monday": monday.isoformat()},
+            hint=f"give {parameter}={monday.isoformat()} for the week that this day lies in",
+            metadata={
+                "parameter": parameter,
+                "given": day.isoformat(),
+                "monday": monday.isoformat(),
+            },
         )
     return day
 
