@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         SourceResult,
         Tap,
         empty_malformed,
+        fetch_all,
         register_source,
     )
 
@@ -77,6 +78,7 @@ _PLACES = {
         "SourceResult",
         "Tap",
         "empty_malformed",
+        "fetch_all",
         "register_source",
     ),
 }
@@ -108,6 +110,7 @@ __all__ = [
     "Workflow",
     "__version__",
     "empty_malformed",
+    "fetch_all",
     "pipeline",
     "register_source",
     "workflow",

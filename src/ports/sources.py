@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -83,6 +84,46 @@ class SourceResult:
     frame: pl.DataFrame
     malformed: pl.DataFrame
     delimiter: str | None = None
+
+
+class TapMeter:
+    """A tap that weighs what passes: ``bytes`` and hex SHA-256 ``digest``; hands it on to another.
+
+    Gives a source the two figures that its result has to carry.
+    """
+
+    def __init__(self, onward: Tap | None = None) -> None:
+        self._onward = onward
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+
+    def __call__(self, data: bytes) -> None:
+        self._hash.update(data)
+        self.bytes += len(data)
+        if self._onward is not None:
+            self._onward(data)
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def fetch_all(source: Source, *, fetched_at: datetime, tap: Tap | None = None) -> SourceResult:
+    """Everything that ``source`` streams: what most sources answer to ``fetch``."""
+    described, meter = source.describe(), TapMeter(tap)
+    batches = list(source.stream(tap=meter))
+    frames = [batch.frame for batch in batches]
+    return SourceResult(
+        type=described.type,
+        name=described.name,
+        fetched_at=fetched_at,
+        rows=sum(batch.rows for batch in batches),
+        bytes=meter.bytes,
+        digest=meter.digest,
+        frame=pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame(),
+        malformed=pl.concat([empty_malformed(), *(batch.malformed for batch in batches)]),
+        delimiter=batches[0].delimiter if batches else None,
+    )
 
 
 class Source(Protocol):

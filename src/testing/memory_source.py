@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -15,6 +14,7 @@ from ..ports.sources import (
     SourceDescription,
     SourceResult,
     Tap,
+    TapMeter,
     empty_malformed,
 )
 
@@ -57,26 +57,17 @@ class MemorySource:
         return self._batches(batch_rows, tap)
 
     def fetch(self, *, tap: Tap | None = None) -> SourceResult:
-        digest = hashlib.sha256()
-        size = 0
-
-        def count(data: bytes) -> None:
-            nonlocal size
-            digest.update(data)
-            size += len(data)
-            if tap is not None:
-                tap(data)
-
+        meter = TapMeter(tap)
         fetched_at = self._clock()
-        for _ in self._batches(max(1, self._records.height), count):
+        for _ in self._batches(max(1, self._records.height), meter):
             pass
         return SourceResult(
             type="memory",
             name=self._name,
             fetched_at=fetched_at,
             rows=self._records.height,
-            bytes=size,
-            digest=digest.hexdigest(),
+            bytes=meter.bytes,
+            digest=meter.digest,
             frame=self._records,
             malformed=empty_malformed(),
         )

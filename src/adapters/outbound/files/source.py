@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from ....ports.sources import (
     SourceDescription,
     SourceResult,
     Tap,
+    TapMeter,
     empty_malformed,
     register_source,
 )
@@ -110,19 +110,10 @@ class FileSource:
         return self._batches(batch_rows, tap, lambda _: None)
 
     def fetch(self, *, tap: Tap | None = None) -> SourceResult:
-        digest = hashlib.sha256()
-        size = 0
-
-        def count(data: bytes) -> None:
-            nonlocal size
-            digest.update(data)
-            size += len(data)
-            if tap is not None:
-                tap(data)
-
+        meter = TapMeter(tap)
         fetched_at = self._clock()
         empty: list[pl.DataFrame] = []
-        batches = list(self._batches(_FETCH_ROWS, count, empty.append))
+        batches = list(self._batches(_FETCH_ROWS, meter, empty.append))
         frames = [*empty, *(batch.frame for batch in batches)]
         frame = stacked(frames)
         malformed = pl.concat([empty_malformed(), *(batch.malformed for batch in batches)])
@@ -131,8 +122,8 @@ class FileSource:
             name=self._name,
             fetched_at=fetched_at,
             rows=frame.height + malformed.height,
-            bytes=size,
-            digest=digest.hexdigest(),
+            bytes=meter.bytes,
+            digest=meter.digest,
             frame=frame,
             malformed=malformed,
             delimiter=batches[0].delimiter if batches else None,
