@@ -11,7 +11,7 @@ step "$spine" db upgrade
 step "$BIN/python" -m market_spine.testing.finra_sample "$SAMPLE"
 step "$spine" run finra.otc_transparency.backfill -p "files=$SAMPLE"
 step "$spine" data show finra.otc_transparency.venue_share --week 2025-11-24 --tier OTC
-step "$spine" data show finra.otc_transparency.research_snapshot --week 2025-11-24 --tier T1 --limit 5
+step "$spine" data show finra.otc_transparency.concentration --week 2025-11-24 --tier T1 --limit 5
 step "$spine" rejects list --limit 5
 
 cat <<END

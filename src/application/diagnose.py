@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..domain.captures import Capture, CaptureFilter
 from ..domain.errors import SpineError, as_spine_error
 from ..ports.archive import RawArchive
-from ..ports.storage import StoreAdmin
+from ..ports.storage import Store, StoreAdmin, StoreStatus
+
+_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,36 +27,39 @@ class Finding:
 class Diagnose:
     """Looks at settings, store, archive and user modules; changes nothing.
 
-    ``facts`` are shown as they are; ``modules`` imports what the settings name and says what it
-    found.
+    ``facts`` are shown as they are; ``store`` is read only where ``admin`` says that it has the
+    schema of this software; ``modules`` imports what the settings name and says what it found.
     """
 
     facts: Mapping[str, str]
     unknown_settings: Sequence[str]
     admin: StoreAdmin
+    store: Store
     archive: RawArchive
     modules: Callable[[], str]
 
     def __call__(self) -> list[Finding]:
+        status, database = self._database()
         return [
             *(Finding(name, True, value) for name, value in self.facts.items()),
             *(
                 Finding("settings", False, f"{name} is no setting", "correct or remove it")
                 for name in self.unknown_settings
             ),
-            *self._store(),
-            _looked("archive", self._archive),
-            _looked("modules", self.modules),
+            *database,
+            *self._captures(status),
+            _looked("modules", lambda: Finding("modules", True, self.modules())),
         ]
 
-    def _store(self) -> list[Finding]:
+    def _database(self) -> tuple[StoreStatus | None, list[Finding]]:
+        """What the store says of itself, None where it cannot be asked."""
         try:
             status = self.admin.status()
         except SpineError as error:
-            return [Finding("database", False, error.message, error.hint)]
+            return None, [Finding("database", False, error.message, error.hint)]
         where = f"{status.backend} {status.server_version} at {status.location}"
         if status.revision is None:
-            return [Finding("database", True, f"{where}; the first run creates the schema")]
+            return status, [Finding("database", True, f"{where}; the first run creates the schema")]
         found = [Finding("database", True, f"{where}; answers in {status.latency * 1e3:.1f} ms")]
         if status.current:
             found.append(Finding("schema", True, f"revision {status.revision}"))
@@ -66,15 +72,63 @@ class Diagnose:
                     "spine db upgrade brings an older schema up to date",
                 )
             )
-        return found
+        return status, found
 
-    def _archive(self) -> str:
-        return f"{sum(1 for _ in self.archive.digests())} raw captures"
+    def _captures(self, status: StoreStatus | None) -> list[Finding]:
+        """Whether the archive has what the captures refer to, as far as they can be listed."""
+        if status is None or (status.revision is not None and not status.current):
+            why = "not compared with the captures: the database cannot be read"
+            return [_looked("archive", lambda: self._uncompared(why))]
+        if status.revision is None:
+            why = "the database knows no captures yet"
+            return [_looked("archive", lambda: self._uncompared(why))]
+        try:
+            # Listed before the archive is: content is archived first, so whatever a capture seen
+            # here refers to has to be found there.
+            with self.store.read() as unit:
+                captures = unit.captures.list(CaptureFilter())
+        except Exception as error:
+            failed = as_spine_error(error, doing="listing the captures")
+            why = "not compared with the captures: they cannot be listed"
+            return [
+                Finding("captures", False, failed.message, failed.hint),
+                _looked("archive", lambda: self._uncompared(why)),
+            ]
+        return [_looked("archive", lambda: self._compared(captures))]
+
+    def _uncompared(self, why: str) -> Finding:
+        return Finding("archive", True, f"{_files(sum(1 for _ in self.archive.digests()))}; {why}")
+
+    def _compared(self, captures: Sequence[Capture]) -> Finding:
+        kept = set(self.archive.digests())
+        missing = [capture.id for capture in captures if capture.digest not in kept]
+        unused = len(kept.difference(capture.digest for capture in captures))
+        told = _files(len(kept))
+        if unused:
+            told += f"; {unused:,} of them belong to no capture (of runs cut short, or under way)"
+        if not missing:
+            return Finding("archive", True, f"{told}; every capture has its raw file")
+        return Finding(
+            "archive",
+            False,
+            f"{len(missing):,} of {len(captures):,} captures have no raw file: {_listed(missing)} "
+            f"({told})",
+            "fetch the file again and run it with --force",
+        )
 
 
-def _looked(name: str, look: Callable[[], str]) -> Finding:
+def _files(count: int) -> str:
+    return "1 raw file" if count == 1 else f"{count:,} raw files"
+
+
+def _listed(items: Sequence[str]) -> str:
+    shown = ", ".join(items[:_SHOWN])
+    return f"{shown} and {len(items) - _SHOWN:,} more" if len(items) > _SHOWN else shown
+
+
+def _looked(name: str, look: Callable[[], Finding]) -> Finding:
     try:
-        return Finding(name, True, look())
+        return look()
     except Exception as error:
         failed = as_spine_error(error, doing=f"looking at {name}")
         return Finding(name, False, failed.message, failed.hint)

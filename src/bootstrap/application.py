@@ -59,10 +59,13 @@ class Application:
     def diagnose(self) -> Diagnose:
         from ..application.diagnose import Diagnose
 
+        # Not the container's store, which creates the schema: Diagnose changes nothing.
+        store = self.container.admin()
         return Diagnose(
             facts=self._facts(),
             unknown_settings=unknown_variables(),
-            admin=self.container.admin(),
+            admin=store,
+            store=store,
             archive=self.container.archive(),
             modules=self._modules,
         )

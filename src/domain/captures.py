@@ -70,7 +70,7 @@ class CaptureFilter:
     """Which captures to list, in the order of partition and capture time, newest first.
 
     ``first_period`` and ``last_period`` are inclusive. ``as_of`` hides what was captured later.
-    ``stage`` keeps captures that have reached that stage and are not blocked at it.
+    ``stage`` keeps captures that have reached that stage (by ``as_of``) and are not blocked at it.
     ``latest_only`` keeps the newest capture of each partition among all that the others keep.
     """
 
@@ -153,7 +153,10 @@ class RejectFilter:
 
 @dataclass(frozen=True, slots=True)
 class PartitionFilter:
-    """Which manifest entries or quality results to list, newest first."""
+    """Which manifest entries or quality results to list, newest first.
+
+    ``as_of`` hides what was noted later, and what belongs to later captures.
+    """
 
     domain: str | None = None
     period: date | None = None

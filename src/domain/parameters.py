@@ -6,7 +6,7 @@ import difflib
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from pathlib import PurePath
@@ -23,8 +23,6 @@ class Required(Enum):
 
 
 REQUIRED: Any = Required.REQUIRED
-
-_DATE_LENGTH = len("2025-11-10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +81,13 @@ def parse_parameters(
                 values[spec.name] = spec.parse(given[spec.name])
             except ValueError:
                 shown = MASK if spec.doc.secret else repr(given[spec.name])
-                problems[spec.name] = f"{shown} is not {spec.expected}"
+                problems[spec.name] = f"has the value {shown}, which is not {spec.expected}"
         elif spec.required:
-            problems[spec.name] = f"missing; expected {spec.expected}{_about(spec)}"
+            problems[spec.name] = f"is missing; expected {spec.expected}{_about(spec)}"
         else:
             values[spec.name] = spec.default
     if problems:
-        listed = "; ".join(f"{name}: {what}" for name, what in problems.items())
+        listed = "; ".join(f"{name} {what}" for name, what in problems.items())
         raise ValidationError(
             f"wrong parameters for {pipeline}: {listed}",
             hint=f"spine pipelines show {pipeline} lists what it accepts",
@@ -113,8 +111,8 @@ def stored_parameters(
 def _unknown(name: str, known: Mapping[str, ParameterSpec]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     if close:
-        return f"no such parameter; did you mean {close[0]!r}?"
-    return f"no such parameter; expected one of {', '.join(known) or '(none)'}"
+        return f"is no parameter; did you mean {close[0]!r}?"
+    return f"is no parameter; expected one of {', '.join(known) or '(none)'}"
 
 
 def _about(spec: ParameterSpec) -> str:
@@ -163,12 +161,21 @@ def parse_timestamp(value: Any) -> datetime:
     if isinstance(value, datetime):
         moment = value
     else:
-        text = str(value)
-        if len(text) == _DATE_LENGTH:
-            day = date.fromisoformat(text)
-            return datetime(day.year, day.month, day.day, 23, 59, 59, 999999, tzinfo=UTC)
-        moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = datetime.fromisoformat(str(value))
+        if _is_date(str(value)):
+            return datetime.combine(moment.date(), time.max, tzinfo=UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(value) from error
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_text(value: Any) -> str:

@@ -17,7 +17,7 @@ class ArchiveSuite:
     """The contract of :class:`RawArchive`, as tests.
 
     A subclass whose name starts with ``Test`` overrides the fixture ``archive`` (an empty one)
-    and the method :meth:`damage`.
+    and the method :meth:`damage`; one subclass for each kind of damage its storage can suffer.
     """
 
     @pytest.fixture
@@ -102,6 +102,26 @@ class ArchiveSuite:
         with pytest.raises(SourceError, match=kept.digest) as caught:
             archive.open(kept.digest).read()
         assert caught.value.hint
+
+    def test_keeping_the_same_content_again_heals_a_damaged_copy(self, archive: RawArchive) -> None:
+        content = b"".join(b"%d|OTCN\n" % number for number in range(200_000))
+        first = keep(archive, content)
+        other = keep(archive, b"of somebody else")
+        self.damage(archive, first.digest)
+        again = keep(archive, content[:999], content[999:])
+        assert (again.digest, again.bytes) == (first.digest, first.bytes)
+        assert archive.open(first.digest).read() == content
+        assert archive.open(other.digest).read() == b"of somebody else"
+        assert list(archive.digests()) == sorted([first.digest, other.digest])
+
+    def test_a_damaged_copy_is_not_healed_without_commit(self, archive: RawArchive) -> None:
+        content = b"abc" * MEGABYTE
+        kept = keep(archive, content)
+        self.damage(archive, kept.digest)
+        with archive.writer() as writer:
+            writer.write(content)
+        with pytest.raises(SourceError, match=kept.digest):
+            archive.open(kept.digest).read()
 
     @pytest.mark.parametrize("digest", ["", "abc", "../" * 22, "A" * 64, "a" * 64 + "\n"])
     def test_what_is_no_digest_is_refused(self, archive: RawArchive, digest: str) -> None:

@@ -32,7 +32,7 @@ class MemoryArchive:
             raise SourceError(f"the archive has no content {digest}", hint="capture it first")
         if hashlib.sha256(content).hexdigest() != digest:
             raise SourceError(
-                f"the archived content {digest} is damaged", hint="delete it and capture again"
+                f"the archived content {digest} is damaged", hint="capture the same content again"
             )
         return io.BytesIO(content)
 
@@ -59,7 +59,8 @@ class MemoryWriter:
     def commit(self) -> ArchivedObject:
         content = bytes(self._pieces)
         digest = hashlib.sha256(content).hexdigest()
-        self._contents.setdefault(digest, content)
+        # Also over what is there already: it may have been damaged.
+        self._contents[digest] = content
         return ArchivedObject(digest, len(content), len(content))
 
 

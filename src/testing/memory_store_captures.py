@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ..domain.captures import (
     Capture,
@@ -109,7 +109,8 @@ class MemoryManifestStore:
         found = [
             item
             for item in state.manifest.values()
-            if of_filter(state.captures[item.capture], wanted) and wanted.run in (None, item.run)
+            if of_filter(state.captures[item.capture], wanted, item.reached_at)
+            and wanted.run in (None, item.run)
         ]
         found.sort(
             key=lambda item: (
@@ -131,14 +132,14 @@ def newest_partition_first(capture: Capture) -> tuple[int, str, str, int]:
     )
 
 
-def of_filter(capture: Capture, wanted: PartitionFilter) -> bool:
-    """Whether what belongs to ``capture`` is wanted, its run aside."""
+def of_filter(capture: Capture, wanted: PartitionFilter, moment: datetime) -> bool:
+    """Whether what belongs to ``capture`` and was noted at ``moment`` is wanted, its run aside."""
     return (
         wanted.domain in (None, capture.partition.domain)
         and wanted.period in (None, capture.partition.period)
         and wanted.segment in (None, capture.partition.segment)
         and wanted.capture in (None, capture.id)
-        and (wanted.as_of is None or capture.captured_at <= wanted.as_of)
+        and (wanted.as_of is None or max(capture.captured_at, moment) <= wanted.as_of)
     )
 
 
@@ -151,10 +152,14 @@ def _kept(state: MemoryState, capture: Capture, wanted: CaptureFilter) -> bool:
         and (wanted.last_period is None or partition.period <= wanted.last_period)
         and wanted.digest in (None, capture.digest)
         and (wanted.as_of is None or capture.captured_at <= wanted.as_of)
-        and (wanted.stage is None or _has_reached(state, capture, wanted.stage))
+        and (wanted.stage is None or _has_reached(state, capture, wanted.stage, wanted.as_of))
     )
 
 
-def _has_reached(state: MemoryState, capture: Capture, stage: Stage) -> bool:
+def _has_reached(
+    state: MemoryState, capture: Capture, stage: Stage, as_of: datetime | None
+) -> bool:
     entry = state.manifest.get((capture.id, stage))
-    return entry is not None and not entry.blocked
+    if entry is None or entry.blocked:
+        return False
+    return as_of is None or entry.reached_at <= as_of

@@ -104,7 +104,8 @@ class MemoryQualityStore:
         found = [
             item
             for item in state.quality.values()
-            if of_filter(state.captures[item.capture], wanted) and wanted.run in (None, item.run)
+            if of_filter(state.captures[item.capture], wanted, item.checked_at)
+            and wanted.run in (None, item.run)
         ]
         # Sorting is stable: within a run the order of adding stays.
         return sorted(found, key=lambda item: item.run, reverse=True)[: wanted.limit]
@@ -117,6 +118,7 @@ def _has_wanted_rejects(state: MemoryState, capture: Capture, wanted: RejectFilt
         and wanted.period in (None, partition.period)
         and wanted.segment in (None, partition.segment)
         and wanted.capture in (None, capture.id)
+        and (wanted.as_of is None or capture.captured_at <= wanted.as_of)
         and (
             wanted.run in (None, capture.run) or (wanted.run, "OUTPUT", capture.id) in state.lineage
         )

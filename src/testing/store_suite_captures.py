@@ -150,6 +150,16 @@ class CaptureStoreSuite:
         with store.read() as unit:
             assert {wanted: _ids(unit, wanted) for wanted in expected} == expected
 
+    def test_a_stage_that_was_reached_later_was_not_known(self, store: Store) -> None:
+        one, two = with_capture(store, "one", "two")
+        late = two.captured_at + timedelta(hours=1)
+        with store.write() as unit:
+            unit.manifest.record(an_entry(one, Stage.MEASURED, reached_at=one.captured_at))
+            unit.manifest.record(an_entry(two, Stage.MEASURED, reached_at=late))
+            wanted = CaptureFilter(stage=Stage.MEASURED, latest_only=True)
+            assert _ids(unit, replace(wanted, as_of=two.captured_at)) == ["one"]
+            assert _ids(unit, replace(wanted, as_of=late)) == ["two"]
+
     def test_a_stage_counts_again_once_it_is_no_longer_blocked(self, store: Store) -> None:
         (one,) = with_capture(store, "one")
         for blocked, expected in ((True, []), (False, ["one"]), (True, [])):

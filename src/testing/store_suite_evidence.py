@@ -116,6 +116,19 @@ class RejectStoreSuite:
             }
         assert found == expected
 
+    def test_rejects_of_later_captures_were_not_known(self, store: Store) -> None:
+        one, two = with_capture(store, "one", "two")
+        with store.write() as unit:
+            unit.rejects.replace(one.key, some_rejects(1))
+            unit.rejects.replace(two.key, some_rejects(2))
+            for moment, expected in (
+                (NOON - timedelta(seconds=1), []),
+                (NOON, [1]),
+                (two.captured_at, [2, 1]),
+            ):
+                found = unit.rejects.list(RejectFilter(as_of=moment))
+                assert [item.line for item in found] == expected
+
     def test_every_reject_is_listed_without_a_limit(self, store: Store) -> None:
         (one,) = with_capture(store, "one")
         with store.write() as unit:
@@ -175,6 +188,23 @@ class QualityStoreSuite:
             then = unit.quality.list(PartitionFilter(as_of=NOON))
             assert [item.result.check for item in then] == ["of one"]
             assert unit.quality.list(PartitionFilter(capture="two"))[0].capture == "two"
+
+    def test_what_was_noted_later_was_not_known(self, store: Store) -> None:
+        (one,) = with_capture(store, "one")
+        later = NOON + timedelta(hours=1)
+        with store.write() as unit:
+            unit.quality.add(
+                [a_check(one, "early"), replace(a_check(one, "late"), checked_at=later)]
+            )
+            unit.manifest.record(an_entry(one))
+            unit.manifest.record(an_entry(one, Stage.NORMALIZED, reached_at=later))
+            for moment, checks, stages in (
+                (NOON, ["early"], [Stage.CAPTURED]),
+                (later, ["early", "late"], [Stage.CAPTURED, Stage.NORMALIZED]),
+            ):
+                wanted = PartitionFilter(as_of=moment)
+                assert [item.result.check for item in unit.quality.list(wanted)] == checks
+                assert [entry.stage for entry in unit.manifest.list(wanted)] == stages
 
     def test_a_result_needs_its_capture(self, store: Store) -> None:
         with store.write() as unit, pytest.raises(LoadError, match="unknown"):

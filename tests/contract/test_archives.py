@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from market_spine.adapters.outbound.archive import FolderArchive
 from market_spine.adapters.outbound.archive.pipe import CompressingPipe
@@ -46,6 +47,27 @@ class TestFolderArchiveWithTruncatedFile(TestFolderArchive):
 class TestFolderArchiveWithEmptyFile(TestFolderArchive):
     def damage(self, archive: RawArchive, digest: str) -> None:
         stored(archive, digest).write_bytes(b"")
+
+
+class TestFolderArchiveWithBytesAppended(TestFolderArchive):
+    def damage(self, archive: RawArchive, digest: str) -> None:
+        path = stored(archive, digest)
+        path.write_bytes(path.read_bytes() + b"\0" * 512)
+
+
+class TestFolderArchiveWithAnotherContent(TestFolderArchive):
+    """Sound in itself, so that only the digest tells."""
+
+    def damage(self, archive: RawArchive, digest: str) -> None:
+        other = zstandard.ZstdCompressor(write_checksum=True).compress(b"something else")
+        stored(archive, digest).write_bytes(other)
+
+
+class TestFolderArchiveWithLinkToNowhere(TestFolderArchive):
+    def damage(self, archive: RawArchive, digest: str) -> None:
+        path = stored(archive, digest)
+        path.unlink()
+        path.symlink_to("nowhere")
 
 
 def test_an_interrupted_writer_leaves_a_file_that_is_swept_after_a_day(tmp_path: Path) -> None:
@@ -105,6 +127,45 @@ def put_all_and_finish(pipe: CompressingPipe, pieces: int) -> None:
     for piece in range(pieces):
         pipe.put(hashlib.sha512(bytes([piece])).digest() * 10_000)
     pipe.finish()
+
+
+def test_a_sound_copy_is_left_alone(tmp_path: Path) -> None:
+    archive = FolderArchive(tmp_path)
+    path = stored(archive, keep(archive, b"abc").digest)
+    before = path.stat()
+    keep(archive, b"abc")
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_many_threads_heal_the_same_content(tmp_path: Path) -> None:
+    archive = FolderArchive(tmp_path)
+    content = b"a|b\n" * 500_000
+    path = stored(archive, keep(archive, content).digest)
+    path.write_bytes(path.read_bytes()[:100])
+    with ThreadPoolExecutor(8) as pool:
+        kept = set(pool.map(lambda _: keep(archive, content), range(16)))
+    assert {one.stored_bytes for one in kept} == {path.stat().st_size}
+    assert archive.open(kept.pop().digest).read() == content
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_what_stands_in_the_way_of_a_content_is_a_typed_error(tmp_path: Path) -> None:
+    archive = FolderArchive(tmp_path)
+    path = stored(archive, keep(archive, b"abc").digest)
+    path.unlink()
+    (path / "folder").mkdir(parents=True)
+    with pytest.raises(SourceError, match="archive") as caught:
+        keep(archive, b"abc")
+    assert caught.value.hint
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_an_archive_that_is_no_folder_lists_nothing_silently(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(SourceError, match="archive"):
+        list(FolderArchive(tmp_path / "file").digests())
+    assert list(FolderArchive(tmp_path / "not there yet").digests()) == []
 
 
 def test_many_threads_archive_at_the_same_time(tmp_path: Path) -> None:

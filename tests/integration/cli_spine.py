@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import re
+import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+import termios
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,11 +81,10 @@ def process(
     *words: str | Path, folder: Path, env: Mapping[str, str] | None = None, code: int | None = 0
 ) -> Said:
     """``spine WORDS`` as a process in ``folder``, with no SPINE_* setting but those in ``env``."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SPINE_")}
     done = subprocess.run(
         [SPINE, *map(str, words)],
         cwd=folder,
-        env={**clean, **(env or {})},
+        env={**clean_environment(), **(env or {})},
         capture_output=True,
         text=True,
         timeout=120,
@@ -96,3 +100,44 @@ def weekly_file(folder: Path, name: str, *lines: str) -> Path:
     path = folder / name
     path.write_text(HEADER + "\n".join(lines) + "\n")
     return path
+
+
+def terminal(
+    *words: str | Path, folder: Path, columns: int, env: Mapping[str, str] | None = None
+) -> Said:
+    """``spine WORDS`` on a terminal that is so many columns wide; both streams are ``out``."""
+    own, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    with subprocess.Popen(
+        [SPINE, *map(str, words)],
+        cwd=folder,
+        env={**clean_environment(), "TERM": "xterm", **(env or {})},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as running:
+        os.close(theirs)
+        shown = b"".join(_until_closed(own))
+    os.close(own)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).replace("\r\n", "\n")
+    return Said(running.returncode, text, "")
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without settings of ours and without a width of the terminal."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("SPINE_") and name != "COLUMNS"
+    }
+
+
+def _until_closed(descriptor: int) -> Iterator[bytes]:
+    while True:
+        try:
+            read = os.read(descriptor, 65536)
+        except OSError:  # how Linux tells that the terminal's other side is closed
+            return
+        if not read:
+            return
+        yield read

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from cli_spine import DOMAIN, Spine
+from cli_spine import DOMAIN, Spine, weekly_file
 
 DATASETS = (
     "venue_volume",
@@ -153,6 +153,11 @@ def test_a_symbol_is_found_exactly_as_it_is_written(there: Spine, symbol: str) -
         (("--tier", "T1"), 1),
         (("--tier", "otce"), 5),
         (("--week", "2025-11-17"), 0),
+        (("--from", "2025-11-10"), 6),
+        (("--to", "2025-11-10"), 6),
+        (("--from", "2025-11-10", "--to", "2025-11-10"), 6),
+        (("--from", "2025-11-17"), 0),
+        (("--to", "2025-11-03"), 0),
         (("--limit", "0"), 0),
         (("--limit", "1"), 1),
         (("--limit", "5"), 5),
@@ -187,9 +192,9 @@ def test_a_table_shows_rows_and_where_there_are_more(there: Spine) -> None:
 def test_an_empty_answer_is_said_in_every_format(there: Spine, tmp_path: Path) -> None:
     words = ("data", "show", VOLUME, "--week", "2025-11-17", "--format")
 
-    assert there(*words, "table").out.strip() == "no rows"
+    assert there(*words, "table").out.strip() == "nothing found"
     assert there(*words, "csv").out.count("\n") == 1
-    assert there(*words, "json").json() == []
+    assert there(*words, "json").out == "[]\n"
     there(*words, "parquet", "-o", tmp_path / "none.parquet")
     frame = pl.read_parquet(tmp_path / "none.parquet")
     assert (frame.height, frame.columns[0]) == (0, "week_start")
@@ -220,6 +225,13 @@ def test_a_file_gets_what_stdout_would(there: Spine, tmp_path: Path, form: str) 
         ((f"{DOMAIN}.venue_share", "--symbol", "TRUE"), ("no column 'symbol'",)),
         ((f"{DOMAIN}.tier_split", "--tier", "OTC"), ("no column 'tier'",)),
         ((VOLUME, "--limit", "-1"), ("--limit",)),
+        ((VOLUME, "--week", "2025-11-10", "--from", "2025-11-10"), ("--week", "--from and --to")),
+        ((VOLUME, "--week", "2025-11-10", "--to", "2025-11-10"), ("--week", "--from and --to")),
+        ((VOLUME, "--from", "2025-11-17", "--to", "2025-11-10"), ("later than --to",)),
+        ((VOLUME, "--from", "2025-11-11"), ("Tuesday",)),
+        ((VOLUME, "--to", "later"), ("--to 'later'", "YYYY-MM-DD")),
+        ((VOLUME, "-o", "x.txt"), ("x.txt", "--format csv")),
+        ((VOLUME, "-o", "x"), ("--format csv",)),
         ((VOLUME, "--format", "xml"), ("xml",)),
         ((), ("DATASET",)),
     ],
@@ -232,6 +244,112 @@ def test_wrong_questions_are_wrong_usage(
     assert said.out == ""
     for text in expected:
         assert text.lower() in said.err.lower()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((VOLUME, "--symbol", "NONE"), "no row matches the filters"),
+        ((VOLUME, "--where", "mpid=NONE"), "no row matches the filters"),
+        ((VOLUME, "--week", "2025-11-17"), "no capture of the week of 2025-11-17; the only week"),
+        ((VOLUME, "--from", "2025-11-17"), "no capture of the weeks 2025-11-17 to ..."),
+        ((VOLUME, "--tier", "T2"), "no capture of tier T2"),
+        ((VOLUME, "--as-of", "2020-01-01"), "by 2020-01-01 23:59:59 UTC; the first capture is of"),
+        ((VOLUME, "--limit", "0"), "a limit of 0"),
+        ((f"{DOMAIN}.rolling_6w",), "it may need more weeks"),
+    ],
+)
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_an_empty_answer_says_why(
+    there: Spine, words: tuple[str, ...], why: str, form: str
+) -> None:
+    said = there("data", "show", *words, "-f", form)
+
+    assert why in said.err
+    assert said.err.count("\n") == 1
+    assert why not in said.out
+
+
+def test_an_answer_with_rows_has_nothing_to_explain(there: Spine) -> None:
+    assert there("data", "show", VOLUME).err == ""
+
+
+def test_nothing_captured_at_all_is_said(spine: Spine) -> None:
+    assert f"nothing of {DOMAIN} has been captured" in spine("data", "show", VOLUME).err
+
+
+def test_the_first_capture_of_an_earlier_question_is_named(there: Spine) -> None:
+    captures = there("captures", "list", "--json").json()
+    first = min(item["captured_at"] for item in captures)
+
+    said = there("data", "show", VOLUME, "--as-of", "2020-01-01")
+
+    assert first[:19].replace("T", " ") in said.err
+
+
+def test_captured_but_not_measured_is_said(spine: Spine, tmp_path: Path) -> None:
+    row = "OTC|AAA|A Inc.|OTCN ATS|OTCN|100|2|2025-12-15"
+    spine.run("ingest_week", file=weekly_file(tmp_path, "otc_20251215.csv", row))
+
+    said = spine("data", "show", VOLUME)
+
+    assert "not measured" in said.err
+    assert "spine manifest list" in said.err
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_the_ending_of_the_file_gives_the_format(there: Spine, tmp_path: Path, form: str) -> None:
+    inferred, asked = tmp_path / f"a.{form.upper()}", tmp_path / "b"
+
+    said = there("data", "show", VOLUME, "-o", inferred)
+    there("data", "show", VOLUME, "-f", form, "-o", asked)
+
+    assert inferred.read_bytes() == asked.read_bytes()
+    assert (said.out, said.err) == ("", f"6 rows -> {inferred}\n")
+
+
+def test_the_format_that_is_asked_for_wins_over_the_ending(there: Spine, tmp_path: Path) -> None:
+    there("data", "show", VOLUME, "-f", "csv", "-o", tmp_path / "x.json")
+
+    assert (tmp_path / "x.json").read_text().startswith("week_start,tier")
+
+
+def test_a_table_shows_decimals_to_the_last_digit(there: Spine) -> None:
+    lines = there("data", "show", VOLUME, *OTC).out.splitlines()
+
+    shares = {line.split()[2]: line for line in lines[2:] if "OTCN" in line}
+    assert "   12,345,678,901.123456   " in shares["NULL"]
+    assert " 0.25   " in shares["1E5"]
+    ends = {
+        line.index(text) + len(text)
+        for text, line in zip(
+            ("12,345,678,901.123456", " 0.25", " 101"),
+            (shares["NULL"], shares["1E5"], shares["TRUE"]),
+            strict=True,
+        )
+    }
+    assert len(ends) == 1  # right-aligned
+
+
+def test_a_dataset_is_described_column_by_column(there: Spine) -> None:
+    told = there("data", "describe", VOLUME, "--json").json()
+    text = there("data", "describe", VOLUME).out
+
+    [listed] = [item for item in there("data", "list", "--json").json() if item["name"] == VOLUME]
+    assert told == listed
+    columns = {item["name"]: item for item in told["columns"]}
+    assert [name for name, item in columns.items() if item["key"]] == told["key"]
+    assert columns["shares"]["type"] == "Decimal(18,6)"
+    lines = {line.split()[0]: line for line in text.splitlines() if line}
+    for name, item in columns.items():
+        assert item["description"] in lines[name]
+        assert item["type"] in lines[name]
+        assert ("   key   " in lines[name]) == item["key"]
+    assert "spine data describe NAME" in there("data", "list").out
+
+
+def test_an_unknown_dataset_is_not_described(there: Spine) -> None:
+    assert "did you mean" in there("data", "describe", VOLUME[:-1], code=2).err
 
 
 def test_a_refused_question_leaves_the_file_alone(there: Spine, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_captures_are_listed(there: Spine) -> None:
     captures = there("captures", "list", "--json").json()
     latest = there("captures", "list", "--latest", "--json").json()
 
-    assert [(c["partition"]["segment"], c["sequence"]) for c in captures] == [
+    assert [(c["tier"], c["sequence"]) for c in captures] == [
         ("OTC", 2),
         ("OTC", 1),
         ("T1", 1),
@@ -209,7 +209,7 @@ def test_rejects_are_listed_with_line_reason_and_raw_text(there: Spine) -> None:
 def test_quality_is_listed(there: Spine) -> None:
     results = there("quality", "list", "--tier", "T1", "--json").json()
 
-    checks = {item["result"]["check"]: item["result"]["status"] for item in results}
+    checks = {item["check"]: item["status"] for item in results}
     assert checks["ROWS_ACCEPTED"] == "PASS"
     assert checks["INSUFFICIENT_HISTORY"] == "FAIL"
     assert checks["FEWER_VENUES"] == "SKIP"

@@ -97,6 +97,81 @@ def test_a_stray_quote_costs_its_own_line_only() -> None:
     ]
 
 
+CUT = "the file ends in the middle of this record"
+
+
+@pytest.mark.parametrize("rest", ["3", "3|", "3|4"])
+def test_a_last_record_without_line_end_and_some_fields_is_cut_off(rest: str) -> None:
+    result = read(f"a|b|c\n0|1|2\n{rest}")
+    assert good(result) == [("0", "1", "2")] + ([("3", None, None)] if rest.count("|") > 1 else [])
+    assert bad(result) == [(3, "CUT_OFF", CUT, rest)]
+
+
+@pytest.mark.parametrize("rest", ["3|4|", "3|4|5", "||", '3|"|5'])
+def test_a_complete_last_record_needs_no_line_end(rest: str) -> None:
+    result = read(f"a|b|c\n0|1|2\n{rest}")
+    assert result.rows == result.frame.height == 2
+
+
+def test_only_the_last_record_can_be_cut_off() -> None:
+    result = read("a|b|c\n0|1\n2|3|4\n5|6\n7")
+    assert [row[:2] for row in bad(result)] == [
+        (2, "RAGGED_ROW"),
+        (4, "RAGGED_ROW"),
+        (5, "CUT_OFF"),
+    ]
+    assert [row[:2] for row in bad(read("a|b|c\n0|1\n"))] == [(2, "RAGGED_ROW")]
+    assert [row[:2] for row in bad(read("a|b|c\n0|1|2|3"))] == [(2, "RAGGED_ROW")]
+
+
+@pytest.mark.parametrize("last", [b"caf\xc3", b"\0\0\0\0", b"x\0|y"])
+def test_a_cut_goes_before_what_else_is_wrong_with_the_record(last: bytes) -> None:
+    assert [row[:2] for row in bad(read(b"a|b|c\n0|1|2\n" + last))] == [(3, "CUT_OFF")]
+
+
+def test_a_cut_through_a_unit_of_utf_16_is_seen() -> None:
+    content = "a|b\n1|2\n3|4\n".encode("utf-16-le")
+    result = read(content[:-7], encoding="utf-16-le")
+    assert [row[:2] for row in bad(result)] == [(3, "CUT_OFF")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param('1,"open', [(2, "CUT_OFF")], id="in the last line"),
+        pytest.param('1,"say ""', [(2, "CUT_OFF")], id="in a doubled quote"),
+        pytest.param('1,"open\n', [(2, "CUT_OFF")], id="at a line end inside the field"),
+        pytest.param('1,"open\n\n\r\n', [(2, "CUT_OFF")], id="at blank lines inside the field"),
+        pytest.param('1,"a\nb', [(2, "CUT_OFF"), (3, "CUT_OFF")], id="in its second line"),
+        pytest.param('1,"a\nb,c', [(2, "CUT_OFF")], id="in a line that looks like a record"),
+        pytest.param('1,"a\nb,c\n', [(2, "BAD_QUOTING")], id="not if a whole line follows"),
+        pytest.param('1,5" pipe\n', [(2, "BAD_QUOTING")], id="not for a quote in mid-field"),
+    ],
+)
+@pytest.mark.parametrize("chunk_bytes", [1, 4, 1000])
+def test_a_text_that_ends_inside_a_quoted_field_is_cut_off(
+    text: str, expected: list[tuple[int, str]], chunk_bytes: int
+) -> None:
+    content = ("a,b\n" + text).encode()
+    pieces = list(in_chunks(content, chunk_bytes=chunk_bytes, longest=1000).pieces())
+    found = [row[:2] for piece in pieces for row in piece.malformed.rows()]
+    assert found == expected
+
+
+def test_every_cut_through_a_record_is_seen() -> None:
+    content = b'a,b,c\n1,"x,y",3\n4,"two\nlines",6\n7,"say ""no""",9\n'
+    # Elsewhere a cut leaves a complete record, which nobody can tell from the end.
+    complete = {
+        place
+        for place in range(6, len(content) + 1)
+        if content[:place].endswith((b",3", b",3\n", b",6", b",6\n", b",9", b",9\n", b'y",'))
+        or content[:place].endswith((b'lines",', b'no""",'))
+    } | {len(b"a,b,c\n")}
+    for place in range(6, len(content) + 1):
+        reasons = {reason for _, reason, _, _ in bad(read(content[:place]))}
+        assert ("CUT_OFF" in reasons) == (place not in complete), content[:place]
+
+
 @pytest.mark.parametrize(
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"]
 )

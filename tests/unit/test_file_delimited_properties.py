@@ -90,7 +90,11 @@ def nearly_regular(draw: st.DrawFn) -> Case:
         for fields in rows
     )
     return Case(
-        body + draw(st.sampled_from([b"", b"", b"a", b"\r"])), width, delimiter, draw(st.booleans())
+        body[: len(body) - draw(st.sampled_from([0, 0, 0, 1, 2, 5]))]
+        + draw(st.sampled_from([b"", b"", b"a", b"\r"])),
+        width,
+        delimiter,
+        draw(st.booleans()),
     )
 
 
@@ -157,6 +161,7 @@ def read_record(lines: list[bytes], ended: list[bool], at: int, case: Case) -> t
         last += 1
         state, fields = split(joined(lines, ended, at, last), case)
     wrong = len(fields) != case.width
+    still_open = state == "open"
     if state != "closed" or (last > at and wrong):
         last, reason = at, "BAD_QUOTING"
     elif wrong:
@@ -166,7 +171,29 @@ def read_record(lines: list[bytes], ended: list[bool], at: int, case: Case) -> t
         reason = "BAD_ENCODING"
     if b"\0" in raw:
         reason = "NUL_BYTE"
+    if is_cut_off(lines, ended, at, last, case, still_open=still_open):
+        reason = "CUT_OFF"
     return last, (at + 2, joined(lines, ended, at, last), fields, reason)
+
+
+def is_cut_off(
+    lines: list[bytes], ended: list[bool], at: int, last: int, case: Case, *, still_open: bool
+) -> bool:
+    """Whether the text ends in the middle of the record of these lines."""
+    if still_open:
+        return not ended[-1] or all(line in (b"", b"\r") for line in lines[at + 1 :])
+    return not ended[last] and count_fields(joined(lines, ended, at, last), case) < case.width
+
+
+def count_fields(text: str, case: Case) -> int:
+    """Delimiters outside of pairs of quotes, and one, however badly the text is quoted."""
+    count, at = 1, 0
+    while at < len(text):
+        if case.quoted and text[at] == '"' and '"' in text[at + 1 :]:
+            at = text.index('"', at + 1)
+        count += text[at] == case.delimiter
+        at += 1
+    return count
 
 
 def joined(lines: list[bytes], ended: list[bool], first: int, last: int) -> str:

@@ -95,6 +95,33 @@ def test_lines_that_are_no_json_are_malformed_and_the_others_stay() -> None:
     assert "'a' stands twice" in result.malformed["detail"][3]
 
 
+LINES = '{"a": {"b": "é"}, "c": 1}\n'.encode() * 2
+
+
+@pytest.mark.parametrize("place", range(len(LINES) // 2 + 1, len(LINES)))
+def test_every_cut_through_a_line_of_json_is_seen(place: int) -> None:
+    result = read(LINES[:place], format="jsonl")
+    if place == len(LINES) - 1:  # only the line end is missing
+        assert result.frame.height == 2
+    else:
+        assert result.malformed.select("line", "reason").rows() == [(2, "CUT_OFF")]
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        (b'{"a": 1\n', "BAD_JSON"),
+        (b'{"a": 1\n\n', "BAD_JSON"),
+        (b'{"a": "\xff"}', "BAD_ENCODING"),
+        (b'{"a": "\0"}', "NUL_BYTE"),
+        (b"[1]", "BAD_JSON"),
+    ],
+)
+def test_a_wrong_line_that_is_complete_is_not_cut_off(last: bytes, reason: str) -> None:
+    result = read(b'{"a": 1}\n' + last, format="jsonl")
+    assert result.malformed.select("line", "reason").rows() == [(2, reason)]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

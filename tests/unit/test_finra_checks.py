@@ -8,10 +8,13 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from market_spine.domain.captures import Restatement
 from market_spine.domain.finra_otc import checks
-from market_spine.domain.finra_otc.contract import ACCEPTED_SCHEMA
+from market_spine.domain.finra_otc.contract import ACCEPTED_SCHEMA, LINE
+from market_spine.domain.finra_otc.cut_off import cut_off_line
 from market_spine.domain.finra_otc.measures import VENUE_SHARE_SCHEMA
 from market_spine.domain.quality import CheckResult, CheckStatus, Grade, Severity, grade
+from market_spine.ports.sources import MALFORMED_SCHEMA, empty_malformed
 
 FIRST = date(2025, 12, 15)
 PASS, FAIL, SKIP = CheckStatus.PASS, CheckStatus.FAIL, CheckStatus.SKIP
@@ -63,15 +66,92 @@ def test_the_rows_have_to_balance(read: int, status: CheckStatus) -> None:
         assert "1 rows are unaccounted for" in result.message
 
 
+def test_a_file_that_ends_in_the_middle_of_a_record_is_an_error() -> None:
+    cut, whole = checks.complete_file(2874), checks.complete_file(None)
+    assert outcome(cut) == ("COMPLETE_FILE", FAIL, Severity.ERROR)
+    assert cut.message == "the file ends in the middle of a record (line 2874): fetch it again"
+    assert outcome(whole) == ("COMPLETE_FILE", PASS, Severity.ERROR)
+
+
 @pytest.mark.parametrize(
-    ("read", "rejected", "status"), [(100, 1, PASS), (1000, 11, FAIL), (0, 0, SKIP)]
+    ("read", "rejected", "status", "severity"),
+    [
+        (0, 0, SKIP, Severity.WARNING),
+        (100, 1, PASS, Severity.WARNING),
+        (1000, 11, FAIL, Severity.WARNING),
+        (1000, 100, FAIL, Severity.WARNING),
+        (1000, 101, FAIL, Severity.ERROR),
+        (999, 998, FAIL, Severity.WARNING),
+        (100_000, 33_333, FAIL, Severity.ERROR),
+    ],
 )
-def test_up_to_one_per_cent_may_be_rejected(read: int, rejected: int, status: CheckStatus) -> None:
-    assert outcome(checks.reject_rate(read, rejected)) == (
-        "REJECT_RATE",
-        status,
-        Severity.WARNING,
+def test_one_row_in_a_hundred_may_be_rejected_and_one_in_ten_closes_the_gate(
+    read: int, rejected: int, status: CheckStatus, severity: Severity
+) -> None:
+    assert outcome(checks.reject_rate(read, rejected)) == ("REJECT_RATE", status, severity)
+
+
+@pytest.mark.parametrize(
+    ("accepted_rows", "changed", "appeared", "vanished", "status", "said"),
+    [
+        (100, 0, 0, 0, PASS, "0 of 100 rows"),
+        (99, 50, 0, 1, PASS, "1 of 100 rows (1.00%)"),
+        (98, 0, 0, 2, FAIL, "2 of 100 rows (2.00%)"),
+        (100, 0, 2, 2, FAIL, "2 of 100 rows (2.00%)"),
+        (5000, 0, 4901, 1, PASS, "1 of 100 rows (1.00%)"),
+        (1, 0, 1, 3, FAIL, "3 of 3 rows (100.00%)"),
+        (5, 0, 5, 0, SKIP, "no capture before"),
+    ],
+)
+def test_one_row_in_a_hundred_may_vanish(
+    accepted_rows: int, changed: int, appeared: int, vanished: int, status: CheckStatus, said: str
+) -> None:
+    result = checks.rows_vanished(accepted_rows, Restatement(changed, appeared, vanished))
+    assert outcome(result) == ("ROWS_VANISHED", status, Severity.WARNING)
+    assert said in result.message
+
+
+def test_without_a_capture_before_no_row_can_vanish() -> None:
+    assert checks.rows_vanished(10, None).status is SKIP
+
+
+DATED = "lastUpdateDate"
+
+
+@pytest.mark.parametrize("place", range(11))
+def test_a_date_that_breaks_off_in_the_last_row_cuts_the_file_off(place: int) -> None:
+    days = ["2025-12-15", "2025-12-15"[:place] or None]
+    rows = pl.DataFrame({"MPID": ["A", "B"], DATED: days, LINE: [2, 3]})
+    found = cut_off_line(rows, empty_malformed(), delimited=True)
+    assert found == (3 if place < 10 else None)
+
+
+@pytest.mark.parametrize(
+    "day", ["2025-12-15 ", "15.12.2025", "2025-13-45", "2025/12", "n/a", "20251215"]
+)
+def test_another_kind_of_wrong_date_does_not(day: str) -> None:
+    rows = pl.DataFrame({"MPID": ["A"], DATED: [day], LINE: [2]})
+    assert cut_off_line(rows, empty_malformed(), delimited=True) is None
+
+
+def test_a_short_date_elsewhere_does_not_cut_the_file_off() -> None:
+    rows = pl.DataFrame({"MPID": ["A", "B"], DATED: ["2025-1", "2025-12-15"], LINE: [2, 3]})
+    last = rows.head(1)
+    ragged = pl.DataFrame([(3, "RAGGED_ROW", "", "x")], schema=MALFORMED_SCHEMA, orient="row")
+    assert cut_off_line(rows, empty_malformed(), delimited=True) is None
+    assert cut_off_line(last, ragged, delimited=True) is None
+    assert cut_off_line(last, empty_malformed(), delimited=False) is None
+    assert cut_off_line(last.select(DATED, "MPID", LINE), empty_malformed(), delimited=True) is None
+    assert cut_off_line(last.clear(), empty_malformed(), delimited=True) is None
+    assert cut_off_line(last, empty_malformed(), delimited=True) == 2
+
+
+def test_what_the_source_says_is_cut_off_is() -> None:
+    cut = pl.DataFrame(
+        [(3, "RAGGED_ROW", "", "x"), (9, "CUT_OFF", "", "y")], schema=MALFORMED_SCHEMA, orient="row"
     )
+    assert cut_off_line(pl.DataFrame(), cut, delimited=True) == 9
+    assert cut_off_line(pl.DataFrame(), cut, delimited=False) == 9
 
 
 def test_the_reject_rate_is_told_in_words() -> None:
@@ -200,14 +280,20 @@ def test_long_lists_are_cut() -> None:
 
 def test_all_checks_of_a_sound_capture_give_an_a() -> None:
     normal = checks.normalize_checks(
-        rows_read=2, accepted=SOUND, rows_rejected=0, first_published=FIRST
+        rows_read=2,
+        accepted=SOUND,
+        rows_rejected=0,
+        first_published=FIRST,
+        restatement=Restatement(changed=1, appeared=0, vanished=0),
     )
     measured = checks.measure_checks(
         venues=venues(A=1.0), previous_venues=venues(A=1.0), missing_weeks=[]
     )
     assert [result.check for result in normal] == [
-        *("ROWS_ACCEPTED", "ROWS_BALANCE", "REJECT_RATE", "ZERO_VOLUME_ROWS", "SOURCE_DATES")
+        *("ROWS_ACCEPTED", "ROWS_BALANCE", "COMPLETE_FILE", "REJECT_RATE", "ROWS_VANISHED"),
+        *("ZERO_VOLUME_ROWS", "SOURCE_DATES"),
     ]
+    assert {result.check for result in normal} == checks.NORMALIZE_CHECKS
     assert [result.check for result in measured] == [
         *("SHARES_SUM", "FEWER_VENUES", "VOLUME_CHANGE", "VENUE_SHARE_MOVE"),
         "INSUFFICIENT_HISTORY",

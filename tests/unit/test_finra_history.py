@@ -291,3 +291,29 @@ def test_the_snapshot_stands_without_history() -> None:
     frame = research_snapshot(MEASURES, empty, "PASS")
     assert frame.height == 2
     assert frame["mean_shares"].to_list() == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "trend"),
+    [
+        ("1.4", "1.47", "FLAT"),  # exactly 5 per cent, which floating point calls more
+        ("1.4", "1.470001", "UP"),
+        ("1.4", "1.33", "FLAT"),
+        ("1.4", "1.329999", "DOWN"),
+        ("20", "21", "FLAT"),
+        ("20", "19", "FLAT"),
+        ("0", "5", "FLAT"),
+        ("999999999999.999999", "0.000001", "DOWN"),
+    ],
+)
+def test_five_per_cent_is_flat_to_the_last_digit(first: str, last: str, trend: str) -> None:
+    weeks = [date(2025, 10, 6) + timedelta(weeks=number) for number in range(6)]
+    shares = [Decimal(first), *[Decimal(last)] * 5]
+    history = pl.DataFrame(
+        {"week_start": weeks, "symbol": ["A"] * 6, "total_shares": shares, "total_trades": [1] * 6},
+        schema_overrides={"total_shares": pl.Decimal(18, 6)},
+    )
+    [row] = rolling_6w(history, weeks[-1]).to_dicts()
+    assert row["trend"] == trend
+    if (first, last) == ("1.4", "1.47"):
+        assert row["trend_pct"] == 5.0

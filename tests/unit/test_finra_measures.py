@@ -303,3 +303,38 @@ def test_measures_are_those_of_exact_arithmetic(table: pl.DataFrame) -> None:
         if len(parts) == 1:
             assert (row["hhi"], row["effective_venues"]) == (1.0, 1.0)
         assert 0 <= row["score"] <= 1
+
+
+def liquidity_of(*symbols: tuple[str, int, int]) -> dict[str, float]:
+    """Scores of symbols (shares, trades, venues), which have as many venues as the last says."""
+    rows = [
+        (f"S{number}", f"V{venue}", shares if venue == 0 else "0", trades if venue == 0 else 0)
+        for number, (shares, trades, venues) in enumerate(symbols)
+        for venue in range(venues)
+    ]
+    frame = pl.DataFrame(
+        {
+            "symbol": [row[0] for row in rows],
+            "mpid": [row[1] for row in rows],
+            "venue_name": ["v"] * len(rows),
+            "issue_name": ["i"] * len(rows),
+            "shares": [Decimal(row[2]) for row in rows],
+            "trades": [row[3] for row in rows],
+            "last_update_date": [date(2025, 12, 15)] * len(rows),
+        },
+        schema_overrides={"shares": pl.Decimal(18, 6), "trades": pl.Int64},
+    )
+    measured = symbol_measures(frame, 5)
+    return dict(measured.select("symbol", "score").iter_rows())
+
+
+def test_symbols_of_equal_activity_share_their_rank_whatever_the_logarithms_say() -> None:
+    # (1+5)(1+1)(1+1) = (1+3)(1+2)(1+1) = 24: equal, although the sums of logarithms differ.
+    scores = liquidity_of(("5", 1, 1), ("3", 2, 1), ("0.5", 1, 1), ("100", 9, 2))
+    assert scores == {"S0": 0.5, "S1": 0.5, "S2": 0.0, "S3": 1.0}
+
+
+def test_activity_beyond_any_market_is_still_ranked() -> None:
+    most = 2**63 - 2
+    scores = liquidity_of(("999999999999", most, 3), ("1", 1, 1), ("999999999998", most, 1))
+    assert (scores["S1"], scores["S2"], scores["S0"]) == (0.0, 0.5, 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
@@ -22,6 +22,7 @@ from ...domain.captures import (
 from ...domain.errors import ErrorContext, ValidationError
 from ...domain.finra_otc import checks, measures
 from ...domain.finra_otc.contract import Normalized, normalize
+from ...domain.finra_otc.cut_off import cut_off_line
 from ...domain.finra_otc.datasets import (
     TABLE_SYMBOL_MEASURES,
     TABLE_VENUE_SHARE,
@@ -108,8 +109,13 @@ class Stages:
         self._reached(capture, Stage.CAPTURED, part.rows)
         return capture
 
-    def normalize(self, capture: Capture, normalized: Normalized) -> list[CheckResult]:
-        """NORMALIZED: accepted rows and rejects are stored; the checks on them are answered."""
+    def normalize(
+        self, capture: Capture, normalized: Normalized, restatement: Restatement | None = None
+    ) -> list[CheckResult]:
+        """NORMALIZED: accepted rows and rejects are stored; the checks on them are answered.
+
+        ``restatement`` is how the rows differ from those that are read so far, if any are.
+        """
         accepted, rejects = normalized.accepted, normalized.rejects
         self.unit.captures.record_counts(
             capture.key,
@@ -129,6 +135,8 @@ class Stages:
                 self.services.next_session,
             ),
             superseded_source_date=self._superseded_date(capture),
+            cut_off_line=normalized.cut_off_line,
+            restatement=restatement,
         )
         self._checked(capture, results)
         self._reached(capture, Stage.NORMALIZED, accepted.height, grade(results))
@@ -225,13 +233,16 @@ class Stages:
     def _reached(
         self, capture: Capture, stage: Stage, rows: int, reached: Grade | None = None
     ) -> None:
+        before = self.manifest(capture).get(stage)
+        again = before is not None and not before.blocked
         self.unit.manifest.record(
             ManifestEntry(
                 capture=capture.id,
                 partition=capture.partition,
                 stage=stage,
                 run=self.run,
-                reached_at=self.services.clock.now(),
+                # A replay must not hide what was readable all along: the first time stays.
+                reached_at=before.reached_at if before and again else self._moment(capture),
                 rows=rows,
                 grade=reached.value if reached else None,
                 blocked=reached is Grade.F,
@@ -239,8 +250,12 @@ class Stages:
         )
         self.unit.manifest.link([LineageEdge(self.run, capture.id, "OUTPUT", capture.partition)])
 
+    def _moment(self, capture: Capture) -> datetime:
+        """What a run notes of its own capture becomes known with it, at the same instant."""
+        return capture.captured_at if capture.run == self.run else self.services.clock.now()
+
     def _checked(self, capture: Capture, results: Sequence[CheckResult]) -> None:
-        now = self.services.clock.now()
+        now = self._moment(capture)
         self.unit.quality.add(
             QualityResult(capture.id, capture.partition, self.run, now, result)
             for result in results
@@ -263,8 +278,17 @@ def latest_capture(unit: UnitOfWork, partition: Partition, stage: Stage) -> Capt
 
 
 def normalize_part(part: PartitionRows, intake: Intake) -> Normalized:
-    """Judge a partition's rows; records that could not be taken apart join the rejects."""
-    judged = normalize(part.frame, part.tier, intake.raw_text)
+    """Judge a partition's rows; records that could not be taken apart join the rejects.
+
+    Where the file ends too early, that concerns every partition of it: what is missing may have
+    belonged to any.
+    """
+    judged = replace(
+        normalize(part.frame, part.tier, intake.raw_text),
+        cut_off_line=cut_off_line(
+            intake.frame, intake.malformed, delimited=intake.delimiter is not None
+        ),
+    )
     if part.malformed.is_empty():
         return judged
     return replace(

@@ -8,12 +8,15 @@ from decimal import Decimal
 
 import polars as pl
 
+from ..captures import Restatement
 from ..quality import CheckResult, CheckStatus, Severity
 from .history import WINDOW_WEEKS, venue_share_change
 
 ROWS_ACCEPTED = "ROWS_ACCEPTED"
 ROWS_BALANCE = "ROWS_BALANCE"
+COMPLETE_FILE = "COMPLETE_FILE"
 REJECT_RATE = "REJECT_RATE"
+ROWS_VANISHED = "ROWS_VANISHED"
 ZERO_VOLUME_ROWS = "ZERO_VOLUME_ROWS"
 SOURCE_DATES = "SOURCE_DATES"
 SHARES_SUM = "SHARES_SUM"
@@ -23,11 +26,22 @@ VENUE_SHARE_MOVE = "VENUE_SHARE_MOVE"
 INSUFFICIENT_HISTORY = "INSUFFICIENT_HISTORY"
 
 NORMALIZE_CHECKS = frozenset(
-    {ROWS_ACCEPTED, ROWS_BALANCE, REJECT_RATE, ZERO_VOLUME_ROWS, SOURCE_DATES}
+    {
+        ROWS_ACCEPTED,
+        ROWS_BALANCE,
+        COMPLETE_FILE,
+        REJECT_RATE,
+        ROWS_VANISHED,
+        ZERO_VOLUME_ROWS,
+        SOURCE_DATES,
+    }
 )
 """The checks of :func:`normalize_checks`; all others are those of :func:`measure_checks`."""
 
 REJECT_RATE_LIMIT = 0.01
+REJECT_RATE_GATE = 0.10
+REJECT_RATE_GATE_ROWS = 1_000
+VANISHED_RATE_LIMIT = 0.01
 SUM_TOLERANCE = 1e-9
 VOLUME_CHANGE_PERCENT = 50
 SHARE_MOVE_POINTS = 10
@@ -42,17 +56,22 @@ def normalize_checks(
     rows_rejected: int,
     first_published: date,
     superseded_source_date: date | None = None,
+    cut_off_line: int | None = None,
+    restatement: Restatement | None = None,
 ) -> list[CheckResult]:
     """All checks on the rows of one capture.
 
     ``accepted`` are its accepted rows; ``first_published`` is when FINRA first published the
     week; ``superseded_source_date`` is the newest source date of the capture that this one
-    supersedes, if any.
+    supersedes, if any, and ``restatement`` how its accepted rows differ from that one's.
+    ``cut_off_line`` is the line of the record in whose middle the file ends, if it does.
     """
     return [
         rows_accepted(accepted.height),
         rows_balance(rows_read, accepted.height, rows_rejected),
+        complete_file(cut_off_line),
         reject_rate(rows_read, rows_rejected),
+        rows_vanished(accepted.height, restatement),
         zero_volume_rows(accepted),
         source_dates(accepted, first_published, superseded_source_date),
     ]
@@ -106,19 +125,57 @@ def rows_balance(read: int, accepted: int, rejected: int) -> CheckResult:
     )
 
 
+def complete_file(cut_off_line: int | None) -> CheckResult:
+    """ERROR where the file ends in the middle of a record: rows after it may be missing."""
+    return _outcome(
+        COMPLETE_FILE,
+        Severity.ERROR,
+        failed=cut_off_line is not None,
+        message="the file does not end in the middle of a record"
+        if cut_off_line is None
+        else f"the file ends in the middle of a record (line {cut_off_line}): fetch it again",
+        observed="complete" if cut_off_line is None else f"line {cut_off_line} is cut off",
+        expected="the last record is complete",
+    )
+
+
 def reject_rate(read: int, rejected: int) -> CheckResult:
-    """WARNING where more than 1 % of the rows read were rejected."""
+    """WARNING where more than 1 % of the rows read were rejected, ERROR where more than 10 %.
+
+    It is an ERROR only from 1,000 rows on: a handful of rows says nothing about a rate.
+    """
     if read == 0:
         return _skipped(REJECT_RATE, Severity.WARNING, "no row was read")
     rate = rejected / read
+    gate = read >= REJECT_RATE_GATE_ROWS and rate > REJECT_RATE_GATE
     share = f"{rejected:,} of {read:,} rows ({rate:.2%})"
     return _outcome(
         REJECT_RATE,
-        Severity.WARNING,
+        Severity.ERROR if gate else Severity.WARNING,
         failed=rate > REJECT_RATE_LIMIT,
         message=f"{share} were rejected",
         observed=share,
-        expected=f"at most {REJECT_RATE_LIMIT:.0%}",
+        expected=f"at most {REJECT_RATE_GATE if gate else REJECT_RATE_LIMIT:.0%}",
+    )
+
+
+def rows_vanished(accepted: int, restatement: Restatement | None) -> CheckResult:
+    """WARNING where more than 1 % of the rows of the capture before are not in this one.
+
+    ``accepted`` are the rows of this one, ``restatement`` how they differ from those before.
+    """
+    before = 0 if restatement is None else accepted - restatement.appeared + restatement.vanished
+    if restatement is None or before == 0:
+        return _skipped(ROWS_VANISHED, Severity.WARNING, "there is no capture before")
+    rate = restatement.vanished / before
+    share = f"{restatement.vanished:,} of {before:,} rows ({rate:.2%})"
+    return _outcome(
+        ROWS_VANISHED,
+        Severity.WARNING,
+        failed=rate > VANISHED_RATE_LIMIT,
+        message=f"{share} of the capture that this one supersedes vanished",
+        observed=share,
+        expected=f"at most {VANISHED_RATE_LIMIT:.0%}",
     )
 
 

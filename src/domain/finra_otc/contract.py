@@ -54,11 +54,14 @@ class Normalized:
 
     ``accepted`` has ACCEPTED_SCHEMA and is sorted by symbol and MPID, byte by byte. ``rejects``
     (line Int64; reason, detail, raw String) is sorted by line. Together they are ``rows_read``.
+    ``cut_off_line`` is where the record stands in whose middle the partition's file ends, None for
+    a file that seems complete.
     """
 
     accepted: pl.DataFrame
     rejects: pl.DataFrame
     rows_read: int
+    cut_off_line: int | None = None
 
 
 def check_columns(frame: pl.DataFrame) -> None:

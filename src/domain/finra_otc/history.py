@@ -12,13 +12,15 @@ from datetime import date
 import polars as pl
 
 from ..errors import ValidationError
-from .numbers import SHARES, ratio
+from .numbers import SHARES, ratio, share_units
 from .weeks import Tier, week_shift
 
 WINDOW_WEEKS = 6
 
-TREND_PERCENT = 5.0
+TREND_PERCENT = 5
 """Beyond this change in per cent, up or down, a trend is not FLAT."""
+
+_FLAT = pl.lit("FLAT")
 
 ROLLING_SCHEMA: dict[str, pl.DataType] = {
     "symbol": pl.String(),
@@ -91,8 +93,8 @@ def rolling_6w(history: pl.DataFrame, week: date) -> pl.DataFrame:
     if missing_weeks(week, set(weeks["week_start"].unique())):
         return pl.DataFrame(schema=ROLLING_SCHEMA)
     symbols = weeks.filter(pl.col("week_start") == week).select("symbol")
-    shares, trades, first = pl.col("total_shares"), pl.col("total_trades"), pl.col("first")
-    percent = ratio(pl.col("last") - first, first) * 100.0
+    shares, trades = pl.col("total_shares"), pl.col("total_trades")
+    rise = (share_units("last") - share_units("first")) * 100
     return (
         weeks.join(symbols, on="symbol", how="semi")
         .sort("symbol", "week_start")
@@ -112,20 +114,28 @@ def rolling_6w(history: pl.DataFrame, week: date) -> pl.DataFrame:
             ratio(pl.col("all_shares"), pl.col("weeks_present")).alias("mean_shares"),
             ratio(pl.col("all_trades"), pl.col("weeks_present")).alias("mean_trades"),
             (pl.col("weeks_present") == WINDOW_WEEKS).alias("is_complete"),
-            pl.when(pl.col("weeks_present") > 1).then(percent).alias("trend_pct"),
+            pl.when(pl.col("weeks_present") > 1)
+            .then(ratio(rise, share_units("first")))
+            .alias("trend_pct"),
+            pl.when(share_units("first") != 0)
+            .then(_trend(rise, share_units("first")))
+            .otherwise(_FLAT)
+            .alias("trend"),
         )
-        .with_columns(_trend(pl.col("trend_pct")).alias("trend"))
         .select(pl.col(name).cast(dtype) for name, dtype in ROLLING_SCHEMA.items())
     )
 
 
-def _trend(percent: pl.Expr) -> pl.Expr:
+def _trend(rise: pl.Expr, first: pl.Expr) -> pl.Expr:
+    """``rise`` is a hundred times the change. Whole numbers: exactly 5 per cent is FLAT."""
     return (
-        pl.when(percent > TREND_PERCENT)
+        pl.when(first == 0)
+        .then(_FLAT)
+        .when(rise > TREND_PERCENT * first)
         .then(pl.lit("UP"))
-        .when(percent < -TREND_PERCENT)
+        .when(rise < -TREND_PERCENT * first)
         .then(pl.lit("DOWN"))
-        .otherwise(pl.lit("FLAT"))
+        .otherwise(_FLAT)
     )
 
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 import polars as pl
 
 from ..errors import ValidationError
-from .numbers import SHARES, ratio
+from .numbers import SHARES, ratio, share_units
+
+_MILLION = 10**6  # millionths in one share
+_WIDEST = 1e38  # below the largest 128-bit whole number
 
 SYMBOL_MEASURES_SCHEMA: dict[str, pl.DataType] = {
     "symbol": pl.String(),
@@ -140,7 +143,7 @@ def symbol_venue_share(rows: pl.DataFrame) -> pl.DataFrame:
 
     The shares of a symbol sum to 1. A symbol without shares has no rows.
     """
-    units = _units("shares")
+    units = share_units("shares")
     return (
         _ordered(rows)
         .select("symbol", "mpid", units.alias("units"))
@@ -157,7 +160,7 @@ def _symbol_totals(rows: pl.DataFrame) -> pl.DataFrame:
     starts = pl.col("symbol").ne_missing(pl.col("symbol").shift())
     ordered = ordered.with_columns(
         starts.cum_sum().cast(pl.UInt32).set_sorted().alias("group"),
-        _units("shares").alias("part"),
+        share_units("shares").alias("part"),
     )
     totals = ordered.group_by("group", maintain_order=True).agg(
         pl.col("symbol").first(),
@@ -189,11 +192,6 @@ def _ordered(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.sort("symbol", "mpid")
 
 
-def _units(column: str) -> pl.Expr:
-    """Shares as a whole number of millionths, wide enough for squares of any total."""
-    return pl.col(column).cast(SHARES).to_physical().cast(pl.Int128)
-
-
 def _sums() -> tuple[pl.Expr, ...]:
     return (
         pl.col("shares").sum().alias("shares"),
@@ -216,7 +214,7 @@ def _within_bounds(totals: pl.DataFrame, column: str, what: str) -> pl.DataFrame
             hint="a week has less than 10^12 shares and 2^63 trades: look at its rows",
             metadata={what: worst[column]},
         )
-    return typed.with_columns(_units("total_shares").alias("units"))
+    return typed.with_columns(share_units("total_shares").alias("units"))
 
 
 def _per_session(sessions: int) -> pl.Expr:
@@ -224,10 +222,16 @@ def _per_session(sessions: int) -> pl.Expr:
 
 
 def _score() -> pl.Expr:
-    activity = (
-        pl.col("total_shares").cast(pl.Float64).log1p()
-        + pl.col("total_trades").cast(pl.Float64).log1p()
-        + pl.col("venue_count").cast(pl.Float64).log1p()
-    )
+    """The percentile rank of ln(1+shares) + ln(1+trades) + ln(1+venues).
+
+    Ranked by the product, which has the same order and is exact in whole numbers: sums of
+    logarithms would break ties by noise, and differently on another machine.
+    """
+    shares = share_units("total_shares") + _MILLION
+    trades = pl.col("total_trades").cast(pl.Int128) + 1
+    venues = pl.col("venue_count").cast(pl.Int128) + 1
+    rough = shares.cast(pl.Float64) * trades.cast(pl.Float64) * venues.cast(pl.Float64)
+    # A product beyond 128 bits takes more trades than there ever were; it is ranked roughly.
+    rank = pl.when((rough < _WIDEST).all()).then((shares * trades * venues).rank("average"))
     others = pl.len().cast(pl.Int64) - 1
-    return ratio(activity.rank("average") - 1.0, others).fill_null(1.0).alias("score")
+    return ratio(rank.otherwise(rough.rank("average")) - 1.0, others).fill_null(1.0).alias("score")

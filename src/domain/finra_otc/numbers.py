@@ -41,6 +41,11 @@ def whole_from(text: pl.Series) -> pl.Series:
     return numbers.scatter(odd, pointed.cast(pl.Int64, strict=False))
 
 
+def share_units(column: str) -> pl.Expr:
+    """Shares as a whole number of millionths, wide enough for squares of any total."""
+    return pl.col(column).cast(SHARES).to_physical().cast(pl.Int128)
+
+
 def ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
     """``part`` / ``whole`` by one floating-point division; null where ``whole`` is 0."""
     numerator = part.cast(pl.Float64)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from . import data, database, evidence, pipelines, run, runs, serve
+from . import data, database, evidence, output, pipelines, run, runs, serve
 from .services import ServicesFactory
 
 _HELP = """Market-data pipelines: capture, validate, measure and publish.
@@ -23,6 +24,18 @@ Start with:
 State lives in the folder SPINE_HOME (default .spine); SPINE_DATABASE_URL names another store.
 Exit codes: 0 done, 1 the run failed, 2 wrong usage.
 """
+
+
+class _Root(TyperGroup):
+    """Help and version that cannot be written are told as every other answer."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with output.errors_shown():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        with output.errors_shown():
+            return super().invoke(*args, **kwargs)
 
 
 def _show_version(asked: bool) -> None:
@@ -41,6 +54,7 @@ def build(services: ServicesFactory) -> typer.Typer:
     """The command tree over the given services."""
     app = typer.Typer(
         name="spine",
+        cls=_Root,
         help=_HELP,
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -55,7 +69,7 @@ def build(services: ServicesFactory) -> typer.Typer:
     ) -> None:
         context.obj = services
 
-    app.command("run")(run.run)
+    app.command("run", context_settings=run.SETTINGS)(run.run)
     app.add_typer(pipelines.app, name="pipelines")
     app.add_typer(runs.app, name="runs")
     for name, group in evidence.groups().items():

@@ -39,17 +39,44 @@ def services(context: typer.Context) -> CliServices:
     return built
 
 
+def run_id(services: CliServices, text: str | None) -> str | None:
+    """The value of an option that names a run: ``last`` and parts of an id as well."""
+    if text is None:
+        return None
+    from .run_ids import full_id
+
+    return full_id(services.read_runs(), text)
+
+
 def moment(text: str | None) -> datetime | None:
     """The value of --as-of."""
     return _read(text, parse_timestamp, "--as-of", "an ISO timestamp such as 2025-12-16T09:30:00Z")
 
 
-def monday(text: str | None) -> date | None:
+def monday(text: str | None, option: str = "--week") -> date | None:
     """The value of --week; raises a ValidationError for a day that is no Monday."""
     from ....domain.finra_otc.weeks import check_week
 
-    day = _read(text, date.fromisoformat, "--week", "a date (YYYY-MM-DD)")
+    day = _read(text, date.fromisoformat, option, "a date (YYYY-MM-DD)")
     return None if day is None else check_week(day)
+
+
+def weeks(week: str | None, first: str | None, last: str | None) -> tuple[date | None, date | None]:
+    """The first and last week that --week, or --from and --to, ask for."""
+    if week is not None and (first is not None or last is not None):
+        raise ValidationError(
+            "--week asks for one week, --from and --to for several",
+            hint="give --week alone, or --from and --to",
+        )
+    if week is not None:
+        day = monday(week)
+        return day, day
+    start, end = monday(first, "--from"), monday(last, "--to")
+    if start is not None and end is not None and start > end:
+        raise ValidationError(
+            f"--from {start} is later than --to {end}", hint="give the earlier week to --from"
+        )
+    return start, end
 
 
 def tier(text: str | None) -> str | None:

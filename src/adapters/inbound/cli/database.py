@@ -58,14 +58,12 @@ def _show(status: StoreStatus, json: bool) -> None:
     if json:
         output.print_json({**output.plain(status), "current": status.current})
         return
-    output.table(
-        "",
-        ["fact", "value"],
+    output.facts(
         [
             ("backend", f"{status.backend} {status.server_version}"),
             ("location", status.location),
             ("revision", status.revision or "none"),
             ("expected", status.expected_revision),
             ("current", "yes" if status.current else "no: run spine db upgrade"),
-        ],
+        ]
     )

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import asking, output
+from . import asking, documents, output
+
+if TYPE_CHECKING:
+    from .layout import Narrowing
+    from .services import CliServices
+
+# Members of an item's JSON document, or what is read from the item itself.
+_Columns = Mapping[str, str | Callable[[Any], Any]]
 
 Run = Annotated[str | None, typer.Option("--run", help="Only what this run recorded.")]
 Capture = Annotated[str | None, typer.Option("--capture", help="Only this capture.")]
@@ -57,23 +64,21 @@ def list_captures(
             limit=limit,
         )
         found = asking.services(context).read_evidence().captures(wanted)
-        _print(
-            found,
-            json,
-            {
-                "capture": lambda c: c.id,
-                "week": lambda c: c.partition.period,
-                "tier": lambda c: c.partition.segment,
-                "no.": lambda c: c.sequence,
-                "captured": lambda c: c.captured_at,
-                "updated": lambda c: c.source_updated_on,
-                "read": lambda c: c.rows_read,
-                "accepted": lambda c: c.rows_accepted,
-                "rejected": lambda c: c.rows_rejected,
-                "digest": lambda c: c.digest[:12],
-                "source": lambda c: c.source_name,
-            },
-        )
+        columns: _Columns = {
+            "capture": "id",
+            "week": "week_start",
+            "tier": "tier",
+            "no.": "sequence",
+            "captured": lambda c: c.captured_at,
+            "updated": "source_updated_on",
+            "read": "rows_read",
+            "accepted": "rows_accepted",
+            "rejected": "rows_rejected",
+            "digest": lambda c: c.digest[:12],
+            "source": "source_name",
+        }
+        narrowing = ("digest", "source", "updated", "rejected", "read", "accepted", "no.")
+        _print(found, documents.recorded, json, columns, narrowing)
 
 
 def list_rejects(
@@ -91,28 +96,26 @@ def list_rejects(
     with output.errors_shown():
         from ....domain.captures import RejectFilter
 
+        services = asking.services(context)
         wanted = RejectFilter(
             period=asking.monday(week),
             segment=asking.tier(tier),
-            run=run,
+            run=asking.run_id(services, run),
             capture=capture,
             reason=reason,
             as_of=asking.moment(as_of),
             limit=limit,
         )
-        found = asking.services(context).read_evidence().rejects(wanted)
-        _print(
-            found,
-            json,
-            {
-                "week": lambda r: r.partition.period,
-                "tier": lambda r: r.partition.segment,
-                "line": lambda r: r.line,
-                "reason": lambda r: r.reason,
-                "detail": lambda r: r.detail,
-                "raw": lambda r: r.raw,
-            },
-        )
+        found = services.read_evidence().rejects(wanted)
+        columns: _Columns = {
+            "week": "week_start",
+            "tier": "tier",
+            "line": "line",
+            "reason": "reason",
+            "detail": "detail",
+            "raw": "raw",
+        }
+        _print(found, documents.recorded, json, columns, ("detail",))
 
 
 def list_quality(
@@ -121,27 +124,30 @@ def list_quality(
     tier: asking.Tier = None,
     run: Run = None,
     capture: Capture = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only checks that failed.")] = False,
     as_of: asking.AsOf = None,
     limit: asking.Limit = 50,
     json: asking.Json = False,
 ) -> None:
     """List the outcomes of checks, newest first."""
     with output.errors_shown():
-        wanted = _partitions(week, tier, run, capture, as_of, limit)
-        found = asking.services(context).read_evidence().quality(wanted)
-        _print(
-            found,
-            json,
-            {
-                "week": lambda q: q.partition.period,
-                "tier": lambda q: q.partition.segment,
-                "check": lambda q: q.result.check,
-                "status": lambda q: q.result.status,
-                "severity": lambda q: q.result.severity,
-                "message": lambda q: q.result.message,
-                "checked": lambda q: q.checked_at,
-            },
-        )
+        services = asking.services(context)
+        # The store selects by partition only: with --failed the limit holds for what is left.
+        wanted = _partitions(services, week, tier, run, capture, as_of, None if failed else limit)
+        found = services.read_evidence().quality(wanted)
+        if failed:
+            found = [item for item in found if item.result.failed][:limit]
+        columns: _Columns = {
+            "week": "week_start",
+            "tier": "tier",
+            "check": "check",
+            "status": "status",
+            "severity": "severity",
+            "message": "message",
+            "checked": lambda q: q.checked_at,
+            "capture": "capture",
+        }
+        _print(found, documents.checked, json, columns, ("capture", "checked"))
 
 
 def list_manifest(
@@ -156,49 +162,57 @@ def list_manifest(
 ) -> None:
     """List the stages that partitions have reached, newest week first."""
     with output.errors_shown():
-        wanted = _partitions(week, tier, run, capture, as_of, limit)
-        found = asking.services(context).read_evidence().manifest(wanted)
-        _print(
-            found,
-            json,
-            {
-                "week": lambda m: m.partition.period,
-                "tier": lambda m: m.partition.segment,
-                "stage": lambda m: m.stage,
-                "rows": lambda m: m.rows,
-                "grade": lambda m: m.grade,
-                "blocked": lambda m: m.blocked,
-                "reached": lambda m: m.reached_at,
-                "capture": lambda m: m.capture,
-                "run": lambda m: m.run,
-            },
-        )
+        services = asking.services(context)
+        wanted = _partitions(services, week, tier, run, capture, as_of, limit)
+        found = services.read_evidence().manifest(wanted)
+        columns: _Columns = {
+            "week": "week_start",
+            "tier": "tier",
+            "stage": "stage",
+            "rows": "rows",
+            "grade": "grade",
+            "blocked": "blocked",
+            "reached": lambda m: m.reached_at,
+            "capture": "capture",
+            "run": "run",
+        }
+        _print(found, documents.recorded, json, columns, ("run", "capture", "reached"))
 
 
 def _partitions(
+    services: CliServices,
     week: str | None,
     tier: str | None,
     run: str | None,
     capture: str | None,
     as_of: str | None,
-    limit: int,
+    limit: int | None,
 ) -> Any:
     from ....domain.captures import PartitionFilter
 
     return PartitionFilter(
         period=asking.monday(week),
         segment=asking.tier(tier),
-        run=run,
+        run=asking.run_id(services, run),
         capture=capture,
         as_of=asking.moment(as_of),
         limit=limit,
     )
 
 
-def _print(found: Sequence[Any], json: bool, columns: dict[str, Any]) -> None:
+def _print(
+    found: Sequence[Any],
+    document: Callable[[Any], dict[str, Any]],
+    json: bool,
+    columns: _Columns,
+    narrowing: Narrowing,
+) -> None:
+    listed = [document(item) for item in found]
     if json:
-        output.print_json(found)
-    elif not found:
-        output.say("nothing found")
-    else:
-        output.table("", list(columns), ([read(x) for read in columns.values()] for x in found))
+        output.print_json(listed)
+        return
+    rows = (
+        [told[read] if isinstance(read, str) else read(item) for read in columns.values()]
+        for item, told in zip(found, listed, strict=True)
+    )
+    output.table("", list(columns), rows, narrowing=narrowing)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from datetime import date, datetime
@@ -15,113 +16,85 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from ....domain.errors import Category, SpineError
+from . import stdout
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from .layout import Column, Narrowing
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # as shells tell it: 128 + SIGINT
 _USAGE = (Category.VALIDATION, Category.CONFIGURATION)
-_PIPED_WIDTH = 10_000
-_READABLE = 16  # characters below which a text is never folded
-_GAP = 3
-_LARGE = 1000
 _JSON = (str, bool, int, float)
+NOTHING = "nothing found"
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal; where there is none, as wide as what is printed."""
-    from .terminal import Terminal
-
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _PIPED_WIDTH
-    return Terminal(file=stream, width=width, highlight=False)
-
-
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    narrowing: Narrowing = (),
+    cut: Collection[str] = (),
+) -> None:
     """Print rows; numbers are right-aligned, what is missing shows as a dash.
 
-    Rows that are too wide for the terminal are printed as records, one column a line.
+    ``narrowing`` names, in order, the columns that are left out while the rows are too wide for
+    the terminal. If that is not enough, they are printed as records, one column a line. Columns in
+    ``cut`` lose the end of what does not fit. A pipe has no width: all is printed.
     """
-    source = [list(row) for row in rows]
-    listed = [[cell(value) for value in row] for row in source]
-    numeric = [
-        any(isinstance(row[index], int | float) for row in source) for index in range(len(columns))
-    ]
-    out = console()
-    if title:
-        out.print(title, style="bold")
-    if _too_wide(columns, listed, out.width):
-        _records(out, columns, listed)
+    from .layout import ASCII, Signs, lay_out
+
+    source = [tuple(row) for row in rows]
+    if not source:
+        say(NOTHING)
         return
-    from rich.table import Table
-    from rich.text import Text
-
-    drawn = Table(header_style="bold", box=_box(), show_edge=False, pad_edge=False)
-    for name, right in zip(columns, numeric, strict=True):
-        drawn.add_column(name, justify="right" if right else "left", overflow="fold")
-    for row in listed:
-        drawn.add_row(*(Text(value) for value in row))
-    out.print(drawn)
-    out.print()
-
-
-def _too_wide(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:
-    """Whether folding would leave columns that nobody can read."""
-    if not rows:
-        return False
-    least = sum(
-        max(len(name), *(_least_width(row[index]) for row in rows)) + _GAP
+    drawn = [
+        _column(name, [row[index] for row in source], name in cut)
         for index, name in enumerate(columns)
-    )
-    return least > width
+    ]
+    signs = Signs() if stdout.shows("─…") else ASCII
+    laid = lay_out(drawn, stdout.width(), narrowing, signs)
+    head = [_bold(line) for line in (title, *laid.head[:1]) if line]
+    lines = [*head, *laid.head[1:], *laid.body, "", *laid.notes]
+    stdout.write("\n".join(lines) + "\n")
 
 
-def _least_width(text: str) -> int:
-    """Prose may be folded between words; an identifier or a number may not."""
-    return max(map(len, text.split()), default=0) if len(text) > _READABLE else len(text)
+def facts(pairs: Iterable[tuple[str, Any]]) -> None:
+    """Print names and values, one pair a line; what is folded hangs below its value."""
+    from .cells import cell
+    from .layout import hanging
 
-
-def _records(out: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.text import Text
-
-    label = max(len(name) for name in columns)
-    for number, row in enumerate(rows, 1):
-        out.print(Text(f"row {number}", style="bold"))
-        for name, value in zip(columns, row, strict=True):
-            out.print(Text(f"  {name:<{label}}  ").append(value))
-    out.print()
-
-
-def cell(value: Any) -> str:
-    """One value as a person reads it."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.1f}" if abs(value) >= _LARGE else f"{value:,.6g}"
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(value, Enum):
-        return str(value.value)
-    return str(value)
+    known = [(cell(name), cell(value)) for name, value in pairs]
+    label = max((len(name) for name, _ in known), default=0)
+    lines = [
+        line
+        for name, value in known
+        for line in hanging(f"{name:<{label}}   ", value, stdout.width())
+    ]
+    stdout.write("\n".join([*lines, "", ""]))
 
 
 def say(text: str) -> None:
-    """Print a line as it is."""
-    console().print(text, markup=False)
+    """Print a line, folded between words on a terminal."""
+    from .cells import visible
+    from .layout import fold
+
+    width = stdout.width()
+    shown = visible(text)
+    stdout.write("\n".join([shown] if width is None else fold(shown, width)) + "\n")
+
+
+def note(text: str) -> None:
+    """A remark on stderr, where it stands in no one's way."""
+    print(text, file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    try:
-        sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        leave_quietly()
+    """One JSON document on stdout; escaped where its encoding lacks a character."""
+    plainly = plain(value)
+    text = json.dumps(plainly, ensure_ascii=False, indent=2)
+    stdout.write((text if stdout.shows(text) else json.dumps(plainly, indent=2)) + "\n")
 
 
 def plain(value: Any) -> Any:
@@ -143,16 +116,20 @@ def plain(value: Any) -> Any:
 
 def show_error(error: SpineError) -> None:
     """What happened and what to do next, on stderr."""
-    from rich.text import Text
+    from .cells import escaped
+    from .layout import hanging
 
-    out = console(stderr=True)
-    out.print(
-        Text(f"error [{error.category.value}] ", style="bold red").append(
-            error.message, style="not bold default"
-        )
-    )
+    terminal = sys.stderr.isatty()
+    width = shutil.get_terminal_size().columns if terminal else None
+    said = [(f"error [{error.category.value}] ", error.message)]
     if error.hint:
-        out.print(Text("  next: ", style="bold").append(error.hint, style="not bold"))
+        said.append(("  next: ", error.hint))
+    for label, text in said:
+        # A message may have lines of its own; those that follow hang below the first.
+        first, *more = [escaped(line) for line in text.splitlines()] or [""]
+        lines = [*hanging(label, first, width), *(" " * len(label) + line for line in more)]
+        lines[0] = _bold(label, on=terminal) + lines[0].removeprefix(label)
+        print("\n".join(lines), file=sys.stderr)
 
 
 def exit_code(error: SpineError) -> int:
@@ -168,24 +145,30 @@ def stop(error: SpineError) -> NoReturn:
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
-    """Turn typed errors into a message and an exit code; a closed pipe into silence."""
+    """Turn typed errors into a message and an exit code; a reader who left into silence."""
     try:
-        yield
-        sys.stdout.flush()
+        with stdout.blamed():
+            yield
+        stdout.flush()
     except SpineError as error:
         stop(error)
-    except BrokenPipeError:
-        leave_quietly()
+    except stdout.ReaderGone as gone:
+        raise typer.Exit from gone
 
 
-def leave_quietly() -> NoReturn:
-    """The reader has gone (as in `| head`): not an error, and nothing more can be said."""
-    # What is still buffered would fail again when the interpreter closes stdout.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise SystemExit(0)
+def _column(name: str, values: Sequence[Any], cut: bool) -> Column:
+    from .cells import cell, is_number
+    from .layout import Column
+
+    return Column(
+        name,
+        [cell(value) for value in values],
+        right=any(map(is_number, values)),
+        folds=not cut and any(isinstance(value, str) and " " in value for value in values),
+        cut=cut,
+    )
 
 
-def _box() -> Any:
-    from rich import box
-
-    return box.SIMPLE_HEAD
+def _bold(text: str, *, on: bool | None = None) -> str:
+    shown = stdout.is_terminal() if on is None else on
+    return typer.style(text, bold=True) if shown and os.environ.get("TERM") != "dumb" else text

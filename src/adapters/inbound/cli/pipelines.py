@@ -29,7 +29,10 @@ def list_all(context: typer.Context, json: asking.Json = False) -> None:
             output.print_json(rows)
         else:
             output.table(
-                "", ["name", "kind", "origin", "description"], ([*r.values()] for r in rows)
+                "",
+                ["name", "kind", "origin", "description"],
+                ([*row.values()] for row in rows),
+                narrowing=("origin", "kind"),
             )
 
 
@@ -45,7 +48,7 @@ def _line(item: Pipeline | Workflow, kind: str) -> dict[str, Any]:
 @app.command("show")
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Pipeline or workflow.")],
+    name: Annotated[str, typer.Argument(help="Pipeline or workflow.", metavar="NAME")],
     json: asking.Json = False,
 ) -> None:
     """Show the parameters of a pipeline, or the steps of a workflow."""
@@ -64,8 +67,15 @@ def _show_pipeline(item: Pipeline, json: bool) -> None:
         output.print_json({"name": item.name, "description": item.description, "parameters": rows})
         return
     output.say(f"{item.name}: {item.description}")
-    columns = ["parameter", "expected", "required", "default", "description", "example"]
-    output.table("", columns, ([*row.values()] for row in rows))
+    if rows:
+        columns = ["parameter", "expected", "required", "default", "description", "example"]
+        output.table(
+            "", columns, ([*row.values()] for row in rows), narrowing=("example", "default")
+        )
+    else:
+        output.say("parameters: none")
+    needed = (f" -p {row['name']}={row['example'] or '...'}" for row in rows if row["required"])
+    output.say(f"run it: spine run {item.name}{''.join(needed)}")
 
 
 def _parameter(spec: ParameterSpec) -> dict[str, Any]:

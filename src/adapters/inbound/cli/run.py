@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext, redirect_stdout
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ....domain.errors import SpineError
-from . import asking, output
+from ....domain.errors import SpineError, ValidationError
+from . import asking, output, stdout
 
 if TYPE_CHECKING:
     from ....application.context import RunOutcome
+    from .services import CliServices
+
+# What stands behind the name without -p is told by us: the library would not say what to write.
+SETTINGS = {"allow_extra_args": True}
 
 
 def run(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Pipeline or workflow; see spine pipelines list.")],
+    name: Annotated[
+        str, typer.Argument(help="Pipeline or workflow; see spine pipelines list.", metavar="NAME")
+    ],
     parameter: Annotated[
         list[str] | None,
         typer.Option("--param", "-p", help="A parameter; repeat it for more.", metavar="KEY=VALUE"),
@@ -32,119 +39,63 @@ def run(
 
     Example: spine run finra.otc_transparency.refresh_week -p file=finra_otc_weekly_otc_20251215.csv
     """
-    try:
-        parameters = asking.pairs(parameter or [], "-p")
-        # What a pipeline prints must not stand in the one document on stdout.
-        with redirect_stdout(sys.stderr) if json else nullcontext():
-            outcome = asking.services(context).run_pipeline()(name, parameters, force=force)
-    except SpineError as error:
-        if json:
-            output.print_json(_document("FAILED", None, name, {}, error, ()))
-        else:
-            output.show_error(error)
-        raise typer.Exit(output.exit_code(error)) from error
-    result = outcome.result
+    with output.errors_shown():
+        began = datetime.now(UTC)
+        services: CliServices | None = None
+        try:
+            _refuse(context.args)
+            parameters = asking.pairs(parameter or [], "-p")
+            services = asking.services(context)
+            outcome = _run(services, name, parameters, force, json)
+        except SpineError as error:
+            if not json:
+                raise
+            _print_refusal(name, error)
+            raise typer.Exit(output.exit_code(error)) from error
+        except KeyboardInterrupt as interrupt:
+            from .interruption import tell
+
+            tell(services, name, began, json)
+            raise typer.Exit(output.EXIT_INTERRUPTED) from interrupt
+        try:
+            _show(outcome, name, json)
+        except stdout.ReaderGone:  # how the run ended counts all the same
+            if outcome.result.error is not None and not json:
+                output.show_error(outcome.result.error)
+        if not outcome.result.ok:
+            raise typer.Exit(output.EXIT_FAILED)
+
+
+def _refuse(words: list[str]) -> None:
+    if words:
+        wanted = next((word for word in words if "=" in word), "key=value")
+        raise ValidationError(
+            f"{words[0]!r} is an argument too many: parameters are given with -p",
+            hint=f"write -p {wanted}",
+        )
+
+
+def _run(
+    services: CliServices, name: str, parameters: Mapping[str, Any], force: bool, json: bool
+) -> RunOutcome:
+    # What a pipeline prints must not stand in the one document on stdout.
+    with redirect_stdout(sys.stderr) if json else nullcontext():
+        return services.run_pipeline()(name, parameters, force=force)
+
+
+def _print_refusal(name: str, error: SpineError) -> None:
+    from .outcome import document
+
+    output.print_json(document("FAILED", None, name, {}, error, ()))
+
+
+def _show(outcome: RunOutcome, name: str, json: bool) -> None:
+    from .outcome import document, show
+
+    run, result = outcome.run, outcome.result
     if json:
         output.print_json(
-            _document(
-                outcome.run.state.value,
-                outcome.run.id,
-                name,
-                result.metrics,
-                result.error,
-                result.warnings,
-            )
+            document(run.state.value, run.id, name, result.metrics, result.error, result.warnings)
         )
     else:
-        _show(outcome)
-    if not result.ok:
-        raise typer.Exit(output.EXIT_FAILED)
-
-
-def _document(
-    status: str,
-    run_id: str | None,
-    pipeline: str,
-    metrics: Mapping[str, Any],
-    error: SpineError | None,
-    warnings: Iterable[str],
-) -> dict[str, Any]:
-    return {
-        "status": status,
-        "run_id": run_id,
-        "pipeline": pipeline,
-        # These three are always there; null where nothing was counted.
-        "metrics": {**dict.fromkeys(_ROW_COUNTS), **metrics},
-        "error": error,
-        "warnings": list(warnings),
-    }
-
-
-def _show(outcome: RunOutcome) -> None:
-    run, result = outcome.run, outcome.result
-    files = _documents(result.value, "files", {"file", "error", "partitions"})
-    partitions = _documents(result.value, "partitions", _PARTITION)
-    for file in files:
-        partitions.extend(_documents(file, "partitions", _PARTITION))
-    steps = _documents(result.value, "steps", _STEP)
-    if steps:
-        output.table("Steps", _STEP, ([step[name] for name in _STEP] for step in steps))
-    elif partitions:
-        _show_partitions(partitions)
-        _show_datasets(partitions)
-    elif result.metrics:
-        output.table("", ["metric", "value"], result.metrics.items())
-    for file in files:
-        if file["error"]:
-            print(f"failed: {file['file']}: {file['error']}", file=sys.stderr)
-    for warning in result.warnings:
-        output.say(f"note: {warning}")
-    output.say(f"run {run.id} {run.state.value} in {result.duration:.2f} s")
-    if result.error is not None:
-        output.show_error(result.error)
-
-
-_ROW_COUNTS = ("rows_read", "rows_accepted", "rows_rejected")
-
-_SHOWN = {
-    "week_start": "week",
-    "tier": "tier",
-    "action": "action",
-    "rows_read": "read",
-    "rows_accepted": "accepted",
-    "rows_rejected": "rejected",
-    "rows_changed": "changed",
-    "rows_appeared": "appeared",
-    "rows_vanished": "vanished",
-    "grade": "grade",
-}
-
-_PARTITION = {*_SHOWN, "datasets"}
-_STEP = ("step", "runs", "state", "run")
-
-
-def _documents(value: Any, name: str, fields: Collection[str]) -> list[Mapping[str, Any]]:
-    """The items under ``name`` that have the fields: a pipeline may return whatever it likes."""
-    found = value.get(name) if isinstance(value, Mapping) else None
-    if not isinstance(found, list | tuple):
-        return []
-    return [item for item in found if isinstance(item, Mapping) and item.keys() >= set(fields)]
-
-
-def _show_partitions(partitions: list[Mapping[str, Any]]) -> None:
-    """Columns that say nothing for any partition are left out."""
-    wanted = [name for name in _SHOWN if any(part[name] is not None for part in partitions)]
-    output.table(
-        "Partitions",
-        [_SHOWN[name] for name in wanted],
-        ([part[name] for name in wanted] for part in partitions),
-    )
-
-
-def _show_datasets(partitions: list[Mapping[str, Any]]) -> None:
-    totals: dict[str, int] = {}
-    for part in partitions:
-        for name, rows in part["datasets"].items():
-            totals[name] = totals.get(name, 0) + rows
-    if totals:
-        output.table("Published", ["dataset", "rows"], totals.items())
+        show(outcome)

@@ -18,9 +18,11 @@ from ....ports.archive import ArchivedObject
 from .pipe import CompressingPipe, archive_failure
 from .verified import VerifiedReader
 
+_SHARD = re.compile(r"[0-9a-f]{2}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = ".zst"
 _ORPHAN_SECONDS = 24 * 60 * 60.0
+_PIECE_BYTES = 1 << 20
 
 
 class FolderArchive:
@@ -28,7 +30,8 @@ class FolderArchive:
 
     Any number of processes may share the folder. A file is visible under its digest only once it
     is complete and synced; an interrupted writer leaves at most a file in ``root``/tmp, which
-    :meth:`sweep_temporary` removes.
+    :meth:`sweep_temporary` removes. Content that is there already is read to its end when it is
+    written again, and replaced when it is damaged.
     """
 
     def __init__(self, root: Path) -> None:
@@ -61,12 +64,13 @@ class FolderArchive:
         return self._path(digest).is_file()
 
     def digests(self) -> Iterator[str]:
-        """All digests, ascending."""
-        for folder in sorted(self._root.glob("[0-9a-f][0-9a-f]")):
-            for path in sorted(folder.glob(f"*{_SUFFIX}")):
-                digest = folder.name + path.name.removesuffix(_SUFFIX)
-                if _DIGEST.fullmatch(digest):
-                    yield digest
+        """All digests, ascending. Raises a SourceError when the folder cannot be looked into."""
+        for folder in self._names(self._root):
+            if _SHARD.fullmatch(folder):
+                for name in self._names(self._root / folder):
+                    digest = folder + name.removesuffix(_SUFFIX)
+                    if name.endswith(_SUFFIX) and _DIGEST.fullmatch(digest):
+                        yield digest
 
     def delete(self, digest: str) -> None:
         try:
@@ -85,6 +89,15 @@ class FolderArchive:
                     swept += 1
         return swept
 
+    def _names(self, folder: Path) -> list[str]:
+        # Globbing would take a folder that may not be read for an empty one.
+        try:
+            return sorted(path.name for path in folder.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise archive_failure(error, self._root) from error
+
     @property
     def _temporary(self) -> Path:
         return self._root / "tmp"
@@ -95,6 +108,17 @@ class FolderArchive:
                 f"{digest!r} is no digest", hint="give 64 lowercase hexadecimal digits"
             )
         return self._root / digest[:2] / (digest[2:] + _SUFFIX)
+
+    def _holds(self, path: Path, digest: str) -> bool:
+        """Whether a sound copy is there. One that cannot be read is as good as none."""
+        try:
+            with VerifiedReader(path.open("rb"), digest) as content:
+                piece = bytearray(_PIECE_BYTES)
+                while content.readinto(piece):
+                    pass
+        except (OSError, SourceError):
+            return False
+        return True
 
     def _create_temporary(self) -> tuple[BinaryIO, Path]:
         try:
@@ -107,10 +131,11 @@ class FolderArchive:
     def _publish(self, temporary: Path, digest: str) -> int:
         """Make a complete, synced file visible; the bytes it takes."""
         path = self._path(digest)
-        if not path.exists():
+        if not self._holds(path, digest):
             if not path.parent.is_dir():
                 path.parent.mkdir(exist_ok=True)
                 _sync_folder(self._root)
+            # Atomic: whoever has the damaged file open goes on reading that one.
             temporary.replace(path)
         # Also where another writer was first: it may not have come to this line yet.
         _sync_folder(path.parent)

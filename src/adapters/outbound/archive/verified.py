@@ -52,7 +52,7 @@ class VerifiedReader(io.RawIOBase):
     def _damaged(self, cause: Exception | None) -> SourceError:
         return SourceError(
             f"the archived content {self._digest} is damaged",
-            hint="restore its file from a backup, or delete it and capture the source again",
+            hint="capture the same content again, which replaces it, or restore it from a backup",
             cause=cause,
             metadata={"digest": self._digest},
         )

@@ -10,7 +10,7 @@ from ....domain.errors import ValidationError
 from ....ports.sources import LINE, empty_malformed
 from .encoding import TextStream
 from .layout import Layout, read_layout
-from .quoting import quoted_records
+from .quoting import quoted_records, still_open
 from .reading import line_chunks
 from .records import Piece, plain_records, take_apart, trailing_blank
 from .regular import parse_regular
@@ -44,7 +44,13 @@ class DelimitedText:
         )
 
     def pieces(self) -> Iterator[Piece]:
-        """The records, each of them once, in the order of their lines; the header is line 1."""
+        """The records, each of them once, in the order of their lines; the header is line 1.
+
+        A record in whose middle the text ends is malformed, its reason is CUT_OFF: the last one
+        where no line end follows and fields are missing, and one whose quoted field is still open
+        in the last line, or in an earlier one of a text without a line end. A complete record needs
+        no line end.
+        """
         parser = _Parser(self.layout, self._text, self._longest)
         if self._first:
             yield from parser.feed(self._first)
@@ -100,10 +106,13 @@ class _Parser:
             records, rest = plain_records(text, self._line), ""
         blank = 0 if rest else trailing_blank(records)
         records = records.head(records.height - blank)
-        lines = text.count("\n") - rest.count("\n") + (not rest and not text.endswith("\n"))
+        unended = not rest and not text.endswith("\n")
+        lines = text.count("\n") - rest.count("\n") + unended
         if records.height:
             yield from self._held_blank()
-            yield take_apart(records, self._layout)
+            # A quote that is still open at the end may be a stray one where whole lines follow it.
+            cut_first = last and (unended or records.height == 1) and still_open(text, self._layout)
+            yield take_apart(records, self._layout, unended=unended, cut_first=cut_first)
         elif rest:
             yield from self._held_blank()
         self._line += lines - blank

@@ -63,8 +63,13 @@ def _resolve(
     return spans, broken, None
 
 
+def still_open(text: str, layout: Layout) -> bool:
+    """Whether the record with which ``text`` begins goes on, in a quoted field, at its end."""
+    return bool(pl.Series([text]).str.contains(_opening(layout)).item())
+
+
 def _opening(layout: Layout) -> str:
-    """The pattern of a line whose last field is a quoted one that goes on."""
+    """The pattern of a text whose last field is a quoted one that goes on."""
     return f'^(?:{field_pattern(layout)}{re.escape(layout.delimiter)})*"(?:[^"]|"")*$'
 
 

@@ -15,6 +15,9 @@ from .encoding import NUL, UNDECODABLE
 from .failures import undecodable_hint
 from .layout import QUOTE, Layout
 
+CUT_OFF = "CUT_OFF"
+CUT_OFF_DETAIL = "the file ends in the middle of this record"
+
 
 class Piece(NamedTuple):
     """Some consecutive records: the good ones with LINE, and the malformed ones."""
@@ -59,19 +62,33 @@ def trailing_blank(records: pl.DataFrame) -> int:
     return records.height - (int(filled[-1]) + 1 if len(filled) else 0)
 
 
-def take_apart(records: pl.DataFrame, layout: Layout) -> Piece:
-    """The fields of every good record, and the reason why another is not good."""
-    checked = _checked(records, layout)
+def take_apart(
+    records: pl.DataFrame, layout: Layout, *, unended: bool = False, cut_first: bool = False
+) -> Piece:
+    """The fields of every good record, and the reason why another is not good.
+
+    The last record has no line end where ``unended`` is set: it is cut off if fields are missing.
+    The first one is cut off where ``cut_first`` is set.
+    """
+    checked = _checked(records, layout, unended=unended, cut_first=cut_first)
     good = checked.filter(pl.col("reason").is_null())
     bad = checked.filter(pl.col("reason").is_not_null())
     return Piece(_fields(good, layout), _malformed(bad, layout))
 
 
-def _checked(records: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+def _checked(
+    records: pl.DataFrame, layout: Layout, *, unended: bool, cut_first: bool
+) -> pl.DataFrame:
     raw = pl.col("raw")
+    place = pl.int_range(pl.len())
+    too_few = (place == pl.len() - 1) & (pl.col("fields") < layout.width)
+    cut_off = (too_few & pl.lit(unended)) | ((place == 0) & pl.lit(cut_first))
     quoting = ~pl.col("broken") & well_quoted(raw, layout) if layout.quoted else pl.lit(value=True)
     return records.with_columns(field_count(raw, layout).alias("fields")).with_columns(
-        pl.when(raw.str.contains(NUL, literal=True))
+        # First of all: a cut may go through a character or a quoted field as well.
+        pl.when(cut_off)
+        .then(pl.lit(CUT_OFF))
+        .when(raw.str.contains(NUL, literal=True))
         .then(pl.lit("NUL_BYTE"))
         .when(raw.str.contains(UNDECODABLE, literal=True))
         .then(pl.lit("BAD_ENCODING"))
@@ -146,6 +163,7 @@ def _malformed(bad: pl.DataFrame, layout: Layout) -> pl.DataFrame:
                 "BAD_ENCODING": undecodable_hint(layout.encoding),
                 "NUL_BYTE": "a NUL byte cannot stand in text",
                 "BAD_QUOTING": quoting,
+                CUT_OFF: CUT_OFF_DETAIL,
             },
             default=None,
             return_dtype=pl.String,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, select
@@ -38,10 +38,12 @@ def of_partition(
     return [column == value for column, value in parts if value is not None]
 
 
-def of_filter(wanted: PartitionFilter, run: ColumnElement[str]) -> list[ColumnElement[bool]]:
+def of_filter(
+    wanted: PartitionFilter, run: ColumnElement[str], moment: ColumnElement[datetime]
+) -> list[ColumnElement[bool]]:
     """Conditions on something that belongs to a capture and was written by the run in ``run``.
 
-    ``as_of`` keeps what belongs to captures that were known then.
+    ``as_of`` keeps what was noted by then (``moment``) of captures that were known then.
     """
     conditions = of_partition(wanted.domain, wanted.period, wanted.segment)
     if wanted.capture is not None:
@@ -49,7 +51,7 @@ def of_filter(wanted: PartitionFilter, run: ColumnElement[str]) -> list[ColumnEl
     if wanted.run is not None:
         conditions.append(run == wanted.run)
     if wanted.as_of is not None:
-        conditions.append(CAPTURES.c.captured_at <= wanted.as_of)
+        conditions += [CAPTURES.c.captured_at <= wanted.as_of, moment <= wanted.as_of]
     return conditions
 
 

@@ -109,15 +109,14 @@ def _kept(captures: FromClause, wanted: CaptureFilter) -> list[ColumnElement[boo
         conditions.append(columns.captured_at <= wanted.as_of)
     if wanted.stage is not None:
         reached = MANIFEST.alias()
-        conditions.append(
-            exists(
-                select(reached.c.capture_key).where(
-                    reached.c.capture_key == columns.capture_key,
-                    reached.c.stage == wanted.stage.value,
-                    reached.c.blocked == 0,
-                )
-            )
+        entry = select(reached.c.capture_key).where(
+            reached.c.capture_key == columns.capture_key,
+            reached.c.stage == wanted.stage.value,
+            reached.c.blocked == 0,
         )
+        if wanted.as_of is not None:
+            entry = entry.where(reached.c.reached_at <= wanted.as_of)
+        conditions.append(exists(entry))
     return conditions
 
 

@@ -92,7 +92,7 @@ def manifest_listing(wanted: PartitionFilter) -> Select[Any]:
     return (
         select(MANIFEST, CAPTURES.c.capture_id, *PARTITION_COLUMNS)
         .join(CAPTURES, CAPTURES.c.capture_key == MANIFEST.c.capture_key)
-        .where(*of_filter(wanted, MANIFEST.c.run_id))
+        .where(*of_filter(wanted, MANIFEST.c.run_id, MANIFEST.c.reached_at))
         .order_by(*NEWEST_PARTITION_FIRST, stages)
     )
 

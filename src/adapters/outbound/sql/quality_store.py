@@ -52,7 +52,7 @@ def quality_listing(wanted: PartitionFilter) -> Select[Any]:
     return (
         select(QUALITY_RESULTS, CAPTURES.c.capture_id, *PARTITION_COLUMNS)
         .join(CAPTURES, CAPTURES.c.capture_key == QUALITY_RESULTS.c.capture_key)
-        .where(*of_filter(wanted, QUALITY_RESULTS.c.run_id))
+        .where(*of_filter(wanted, QUALITY_RESULTS.c.run_id, QUALITY_RESULTS.c.checked_at))
         .order_by(QUALITY_RESULTS.c.run_id.desc(), QUALITY_RESULTS.c.result_key)
     )
 

@@ -59,6 +59,8 @@ def reject_listing(wanted: RejectFilter) -> Select[Any]:
         conditions.append(_written_by(wanted.run))
     if wanted.reason is not None:
         conditions.append(REJECTS.c.reason == wanted.reason)
+    if wanted.as_of is not None:
+        conditions.append(CAPTURES.c.captured_at <= wanted.as_of)
     return (
         select(
             REJECTS.c.line_no,

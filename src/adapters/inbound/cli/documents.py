@@ -1,0 +1,44 @@
+"""What was recorded, as flat JSON objects with the datasets' names for week and tier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import output
+
+if TYPE_CHECKING:
+    from ....domain.captures import Capture, LineageEdge, ManifestEntry, Reject
+    from ....domain.quality import QualityResult
+    from ....domain.runs import Run
+
+
+def recorded(
+    item: Capture | ManifestEntry | Reject | LineageEdge | QualityResult,
+) -> dict[str, Any]:
+    """Its fields, with ``domain``, ``week_start`` and ``tier`` in place of the partition."""
+    document: dict[str, Any] = output.plain(item)
+    document.pop("key", None)  # the store's own number
+    flat: dict[str, Any] = {}
+    for name, value in document.items():
+        if name == "partition":
+            part = value or dict.fromkeys(("domain", "period", "segment"))
+            flat["domain"] = part["domain"]
+            flat["week_start"] = part["period"]
+            flat["tier"] = part["segment"]
+        else:
+            flat[name] = value
+    return flat
+
+
+def checked(item: QualityResult) -> dict[str, Any]:
+    """A check's outcome and what was checked, in one object."""
+    document = recorded(item)
+    result = document.pop("result")
+    return {**document, **result}
+
+
+def executed(run: Run) -> dict[str, Any]:
+    """A run, with its duration in seconds."""
+    document: dict[str, Any] = output.plain(run)
+    document.pop("owner")
+    return {**document, "duration": run.duration}

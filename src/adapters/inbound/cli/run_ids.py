@@ -1,0 +1,65 @@
+"""Naming a run without its 36 characters: ``last``, or the beginning or end of its id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ....domain.errors import ValidationError
+from .layout import Shorten
+
+if TYPE_CHECKING:
+    from ....application.read_runs import ReadRuns
+    from ....domain.runs import Run
+
+LAST = "last"
+SHORT = Shorten("run", 8, "run: the end of its id, which is enough for spine runs show")
+
+_LENGTH = 36
+_LEAST = 6
+_SEARCHED = 1000
+_NAMED = 5
+
+
+def find(reader: ReadRuns, text: str) -> Run:
+    """The run that ``text`` means, see :func:`full_id`; raises a ValidationError for none."""
+    try:
+        return reader.get(full_id(reader, text))
+    except ValidationError as error:
+        if "resource" not in error.context.metadata:
+            raise
+        raise ValidationError(
+            error.message, hint="spine runs list shows which there are", cause=error
+        ) from error
+
+
+def full_id(reader: ReadRuns, text: str) -> str:
+    """The id that ``text`` means; ``text`` itself where it means none.
+
+    ``last`` is the newest run that is no part of another. Parts of an id are looked up among the
+    newest 1000 runs. Raises a ValidationError when several runs match, and for ``last`` where
+    nothing was run.
+    """
+    from ....domain.runs import RunFilter
+
+    if text == LAST:
+        newest = reader.list(RunFilter(top_level_only=True, limit=1))
+        if not newest:
+            raise ValidationError(
+                "there is no last run: nothing was run yet",
+                hint="spine pipelines list shows what can be run",
+            )
+        return newest[0].id
+    if not _LEAST <= len(text) < _LENGTH:
+        return text
+    found = [
+        run.id
+        for run in reader.list(RunFilter(limit=_SEARCHED))
+        if run.id.startswith(text) or run.id.endswith(text)
+    ]
+    if len(found) > 1:
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise ValidationError(
+            f"{text!r} is part of the id of {len(found)} runs: " + ", ".join(found[:_NAMED]) + more,
+            hint="give more of the id",
+        )
+    return found[0] if found else text
