@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -42,6 +44,27 @@ class _Uncommitted:
         raise RuntimeError("a run's writes are committed with its outcome, by whoever runs it")
 
 
+class _RunLog(logging.LoggerAdapter[logging.Logger]):
+    """A run's log: tells which run speaks, and hides what must not be told."""
+
+    def __init__(self, run: Run, hide: Callable[[str], str]) -> None:
+        extra = {"run": run.id, "pipeline": run.pipeline}
+        super().__init__(logging.getLogger("market_spine.run"), extra)
+        self._hide = hide
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if not self.isEnabledFor(level):
+            return
+        # The arguments may be what is to be hidden, and so may an exception's text.
+        text = str(msg) % args if args else str(msg)
+        error = kwargs.pop("exc_info", None)
+        if error:
+            if not isinstance(error, BaseException):
+                error = sys.exc_info()[1]
+            text += "\n" + "".join(traceback.format_exception(error))
+        super().log(level, "%s", self._hide(text), **kwargs)
+
+
 class RunContext:
     """One run's access to the world.
 
@@ -64,9 +87,7 @@ class RunContext:
         self.run = run
         self.force = force
         self.progress = progress
-        self.log = logging.LoggerAdapter(
-            logging.getLogger("market_spine.run"), {"run": run.id, "pipeline": run.pipeline}
-        )
+        self.log = _RunLog(run, hide)
         self._store = store
         self._sources = sources
         self._datasets = datasets

@@ -12,6 +12,7 @@ from typing import Any
 from ..domain.errors import (
     Category,
     SpineError,
+    TransformError,
     as_spine_error,
 )
 from ..domain.parameters import Param, ParameterSpec, parse_parameters, stored_parameters
@@ -169,6 +170,14 @@ class RunPipeline:
     def _attempt(self, context: RunContext, task: _Task) -> Result[Any]:
         try:
             result = _as_result(task.work(context))
+        except SystemExit as error:
+            context.close()
+            result = Result.failure(
+                TransformError(
+                    f"pipeline {task.name} asked the process to exit ({error.code})",
+                    hint="return Result.failure(...) instead of calling sys.exit",
+                )
+            )
         except Exception as error:
             context.close()  # what a raising pipeline wrote is never kept
             if not isinstance(error, SpineError):

@@ -163,8 +163,11 @@ class SpineError(Exception):
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> SpineError:
-        """Restore what :meth:`to_dict` wrote; an unknown type becomes a plain SpineError."""
-        kind = _TYPES.get(str(data.get("type")), SpineError)
+        """Restore what :meth:`to_dict` wrote.
+
+        A type that is not known in this process becomes the one that stands for its category.
+        """
+        kind = _type_named(str(data.get("type")), Category(data["category"]))
         cause = data.get("cause")
         return kind(
             str(data["message"]),
@@ -221,6 +224,19 @@ _TYPES: dict[str, type[SpineError]] = {
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def _type_named(name: str, category: Category) -> type[SpineError]:
+    """The class of that name: one of ours, or a subclass that somebody has declared."""
+    if name in _TYPES:
+        return _TYPES[name]
+    heirs = [heir for kind in _TYPES.values() for heir in kind.__subclasses__()]
+    while heirs:
+        heir = heirs.pop()
+        if heir.__name__ == name:
+            return heir
+        heirs.extend(heir.__subclasses__())
+    return next((kind for kind in _TYPES.values() if kind.default_category is category), SpineError)
 
 
 def as_spine_error(error: BaseException, *, doing: str) -> SpineError:

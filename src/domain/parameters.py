@@ -81,7 +81,7 @@ def parse_parameters(
                 values[spec.name] = spec.parse(given[spec.name])
             except ValueError:
                 shown = MASK if spec.doc.secret else repr(given[spec.name])
-                problems[spec.name] = f"has the value {shown}, which is not {spec.expected}"
+                problems[spec.name] = f"{shown} is not {spec.expected}"
         elif spec.required:
             problems[spec.name] = f"is missing; expected {spec.expected}{_about(spec)}"
         else:

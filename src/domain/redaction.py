@@ -1,7 +1,11 @@
-"""Secrets are masked before a text can reach a log, a store or a reply."""
+"""Secrets are masked before a text can reach a log, a store or a reply.
+
+Masking twice changes nothing more: a text may pass several seams.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,27 +13,44 @@ from typing import Any
 MASK = "***"
 
 _SECRET_NAME = re.compile(
-    r"(?i)(password|passwd|pwd|secret|token|api_?key|authorization|credential)"
+    r"(?i)(password|passwd|pwd|secret|token|api[-_]?key|access[-_]?key|authorization|credential)"
 )
-_URL_PASSWORD = re.compile(r"(?P<head>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://[^:/?#\s@]*:)[^@/\s]+(?=@)")
-_ASSIGNMENT = re.compile(
-    r"(?i)(?P<head>\b(?:password|passwd|pwd|secret|access_token|api_?key|client_secret)"
-    r"\s*[=:]\s*)(?P<quote>['\"]?)[^\s'\"&;,]+"
+_NAME = (
+    r"(?:[\w\-]{0,40}(?:password|passwd|pwd|secret|token|api[-_]?key|access[-_]?key|credential)"
+    r"(?:[-_](?:id|key|value))?|sig|signature)"
 )
-_BEARER = re.compile(
-    r"(?i)(?P<head>\bauthorization\s*[:=]\s*(?:\w+\s+)?|\bbearer\s+(?=\S{16}))[A-Za-z0-9._~+/\-]+=*"
+_QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
+_PATTERNS = (
+    # scheme://user:password@host, the password up to the last @ of the word
+    re.compile(r"(?P<head>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://[^:/?#\s@]*:)(?!\*\*\*@)\S+(?=@)"),
+    # name=value and "name": "value"; a dotted name before is prose about something of that name
+    re.compile(rf"(?i)(?P<head>(?<![\w.]){_NAME}\s*=\s*)(?!\*\*\*)(?:{_QUOTED}|[^\s&;,'\"]+)"),
+    re.compile(rf"(?i)(?P<head>(?<![\w.])['\"]?{_NAME}['\"]?\s*:\s*)(?:{_QUOTED})"),
+    re.compile(
+        r"(?i)(?P<head>(?<![\w.])(?:x-)?(?:password|passwd|pwd|api-?key|auth-token)\s*:\s+)"
+        r"(?!\*\*\*)[^\s,;'\"]+"
+    ),
+    re.compile(
+        r"(?i)(?P<head>\bauthorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|basic|digest|token)\s+)?)"
+        r"(?!\*\*\*|(?:bearer|basic|digest|token)\s)[^\s,;'\"]+"
+    ),
+    re.compile(r"(?i)(?P<head>\bbearer\s+)(?=\S{16})[A-Za-z0-9._~+/\-]+=*"),
+    re.compile(r"(?i)(?P<head>https://hooks\.slack\.com/services/)(?!\*\*\*)[^\s'\"]+"),
 )
 
 
 def redact(text: str) -> str:
-    """``text`` with passwords in URLs, key=value secrets and bearer tokens masked."""
-    text = _URL_PASSWORD.sub(rf"\g<head>{MASK}", text)
-    text = _ASSIGNMENT.sub(rf"\g<head>{MASK}", text)
-    return _BEARER.sub(rf"\g<head>{MASK}", text)
+    """``text`` with passwords in URLs, key=value secrets and authorization headers masked."""
+    for pattern in _PATTERNS:
+        text = pattern.sub(rf"\g<head>{MASK}", text)
+    return text
 
 
 def redact_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy in which values under secret-sounding names are masked, at every depth."""
+    """A JSON-ready copy: values under secret-sounding names are masked, at every depth.
+
+    What JSON has no form for becomes text; what it has no number for becomes null.
+    """
     return {str(name): _redact_value(str(name), value) for name, value in values.items()}
 
 
@@ -38,6 +59,10 @@ def _redact_value(name: str, value: Any) -> Any:
         return MASK
     if isinstance(value, Mapping):
         return redact_mapping(value)
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set | frozenset):
         return [_redact_value("", item) for item in value]
-    return redact(value) if isinstance(value, str) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redact(str(value))

@@ -23,7 +23,8 @@ class ArchiveWriter(Protocol):
     def write(self, data: bytes) -> None: ...
 
     def commit(self) -> ArchivedObject:
-        """Make the content durable (synced) under its digest. The same content is kept once."""
+        """Make the content durable (synced) under its digest. The same content is kept once;
+        a copy of it that has been damaged is replaced."""
         ...
 
 

@@ -76,9 +76,9 @@ def test_a_failed_run_exits_with_1_and_tells_why(spine: Spine, tmp_path: Path) -
     ("words", "said"),
     [
         (("finra.otc_transparency.refresh_weak",), "refresh_week"),
-        ((f"{DOMAIN}.refresh_week",), "file: missing"),
+        ((f"{DOMAIN}.refresh_week",), "missing"),
         ((f"{DOMAIN}.refresh_week", "-p", "file=x", "-p", "wek=1"), "did you mean 'week'"),
-        ((f"{DOMAIN}.refresh_week", "-p", "file=x", "-p", "week=soon"), "'soon' is not a date"),
+        ((f"{DOMAIN}.refresh_week", "-p", "file=x", "-p", "week=soon"), "not a date (YYYY-MM-DD)"),
         ((f"{DOMAIN}.refresh_week", "-p", "file"), "key=value"),
         ((f"{DOMAIN}.refresh_week", "-p", "=x"), "key=value"),
     ],

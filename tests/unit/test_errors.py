@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,6 +23,7 @@ from market_spine.domain.errors import (
     ValidationError,
     as_spine_error,
 )
+from market_spine.domain.redaction import redact
 
 KINDS = (
     SpineError,
@@ -148,6 +151,15 @@ def test_context_is_completed_from_outside_and_never_overwritten() -> None:
         "bad request: https://x.test/query?function=A&apikey=hunter22&x=1",
         "header Authorization: Bearer hunter22hunter22hunter22",
         "password=hunter22 was refused",
+        "password = 'hunter22 hunter22' was refused",
+        "https://x.test/a?token=hunter22&b=1",
+        "X-Api-Key: hunter22",
+        "AWS_SECRET_ACCESS_KEY=hunter22 refresh_token=hunter22 sig=hunter22",
+        'body {"password": "hunter22", "api-key":"hunter22"}',
+        "cannot reach postgresql://u:hunter22@hunter22/x@db/prod",
+        "https://hooks.slack.com/services/T0/B0/hunter22 answered 404",
+        "Authorization: Basic hunter22",
+        "authorization=hunter22",
         'client_secret: "hunter22"',
     ],
 )
@@ -160,9 +172,67 @@ def test_secrets_never_show(text: str) -> None:
     assert "hunter22" not in str(error)
 
 
-def test_plain_words_are_not_taken_for_secrets() -> None:
-    text = "the basic information of token bearer certificates is missing"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the basic information of token bearer certificates is missing",
+        "wrong parameters for x.secret: password_x is missing; expected text",
+        "page token: it is of another list",
+        "signatures differ",
+    ],
+)
+def test_plain_words_are_not_taken_for_secrets(text: str) -> None:
     assert SpineError(text).message == text
+
+
+words = st.sampled_from(
+    [
+        "Authorization:",
+        "Bearer",
+        "token=",
+        "password",
+        ":",
+        "=",
+        "'",
+        '"',
+        " ",
+        "***",
+        "a://u:",
+        "@",
+    ]
+) | st.text(max_size=20)
+
+
+@given(st.lists(words).map("".join))
+def test_masking_twice_changes_nothing_more(text: str) -> None:
+    once = redact(text)
+    assert redact(once) == once
+
+
+def test_metadata_becomes_json_ready() -> None:
+    odd = {"day": date(2026, 1, 5), "nan": float("nan"), "set": {1}, 3: Path("a"), "raw": b"x"}
+    error = SpineError("odd", metadata=odd)  # type: ignore[arg-type]  # on purpose
+    form = json.loads(json.dumps(error.to_dict(), allow_nan=False))
+    assert form["context"]["metadata"] == {
+        "day": "2026-01-05",
+        "nan": None,
+        "set": [1],
+        "3": "a",
+        "raw": "b'x'",
+    }
+    assert SpineError.from_dict(form).to_dict() == form
+
+
+class VendorError(SourceError):
+    """An error type of somebody's own."""
+
+
+def test_an_error_type_of_ones_own_is_restored() -> None:
+    form = VendorError("gone").to_dict()
+    assert type(SpineError.from_dict(form)) is VendorError
+    form["type"] = "DeclaredElsewhereError"
+    assert type(SpineError.from_dict(form)) is SourceError
+    assert SpineError.from_dict(form).category is Category.SOURCE
 
 
 def test_unexpected_exceptions_become_internal_and_name_the_work() -> None:

@@ -95,7 +95,7 @@ def test_a_wrong_value_is_named_with_what_was_expected(
         parse(all_types, **given)
     problems = caught.value.context.metadata["parameters"]
     assert list(problems) == [name]
-    assert problems[name].endswith(f"which is not {expected}")
+    assert problems[name].endswith(f"is not {expected}")
 
 
 def test_all_problems_are_told_at_once() -> None:

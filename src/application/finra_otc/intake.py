@@ -20,6 +20,8 @@ from ...ports.sources import Source, Tap, empty_malformed, raw_text
 from ..context import RunContext
 from .services import Services
 
+_DATE_LENGTH = len("2025-12-15")
+
 
 @dataclass(frozen=True, slots=True)
 class Intake:
@@ -58,11 +60,20 @@ class PartitionRows:
         return self.frame.height + self.malformed.height
 
 
-def read_file(context: RunContext, services: Services, file: str, encoding: str) -> Intake:
-    """Read a weekly file and archive its bytes on the way; both durable before any transaction."""
+def read_file(
+    context: RunContext,
+    services: Services,
+    file: str,
+    encoding: str,
+    progress: Callable[[int], None],
+) -> Intake:
+    """Read a weekly file and archive its bytes on the way; both durable before any transaction.
+
+    ``progress`` is told of the rows as they are read.
+    """
     source = context.source("file", path=file, encoding=encoding, columns=HEADER)
     with services.archive.writer() as writer:
-        intake = _read(source, tap=writer.write)
+        intake = _read(source, writer.write, progress)
         kept = writer.commit()
     return replace(intake, digest=kept.digest, bytes=kept.bytes)
 
@@ -77,16 +88,19 @@ def replay(context: RunContext, services: Services, capture: Capture) -> Intake:
             name=capture.source_name,
             **{**options, "columns": HEADER},
         )
-        intake = _read(source, tap=None)
+        intake = _read(source)
     return replace(intake, digest=capture.digest, bytes=capture.bytes)
 
 
-def _read(source: Source, tap: Tap | None) -> Intake:
+def _read(
+    source: Source, tap: Tap | None = None, progress: Callable[[int], None] = lambda _: None
+) -> Intake:
     frames: list[pl.DataFrame] = []
     malformed: list[pl.DataFrame] = []
     origins: set[str] = set()
     delimiter: str | None = None
     for batch in source.stream(tap=tap):
+        progress(batch.rows)
         frames.append(batch.frame)
         malformed.append(batch.malformed)
         origins.add(batch.origin)
@@ -172,7 +186,9 @@ def update_dates(rows: pl.DataFrame) -> set[date]:
     if "lastUpdateDate" not in rows.columns:
         return set()
     texts = rows.get_column("lastUpdateDate").unique().cast(pl.String)
-    return set(texts.str.strip_chars().str.to_date("%Y-%m-%d", strict=False).drop_nulls())
+    whole = texts.str.strip_chars()
+    days = whole.filter(whole.str.len_bytes() == _DATE_LENGTH)
+    return set(days.str.to_date("%Y-%m-%d", strict=False).drop_nulls())
 
 
 def _by_tier(intake: Intake, tier: Tier | None) -> dict[Tier, pl.DataFrame]:

@@ -131,8 +131,8 @@ class FinraOtcPipelines:
     ) -> Result[Any]:
         if week is not None:
             check_week(week)
-        with context.progress.task(f"read {Path(file).name}", unit="rows"):
-            intake = read_file(context, self._services, file, encoding)
+        with context.progress.task(f"read {Path(file).name}", unit="rows") as task:
+            intake = read_file(context, self._services, file, encoding, task.advance)
             parts = assign(intake, self._services, week=week, tier=Tier(tier) if tier else None)
         refresher = Refresher(context, self._services)
         with context.progress.task(f"refresh {', '.join(str(p.partition) for p in parts)}"):

@@ -152,10 +152,12 @@ class Refresher:
         report.rows_rejected = normalized.rejects.height
         counted = normalized.rejects.group_by("reason").len().sort("reason")
         report.rejects = dict(counted.iter_rows())
-        results = stages.normalize(capture, normalized)
+        results = stages.normalize(capture, normalized, report.restatement)
         self._note(report, results, results)
+        if self._blocked(report, results):
+            return
         report.datasets["venue_volume"] = normalized.accepted.height
-        if not self._blocked(report, results) and measured is not None:
+        if measured is not None:
             self._measure(stages, capture, measured, results, report)
 
     def _measure(

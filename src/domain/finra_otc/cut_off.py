@@ -10,7 +10,7 @@ CUT_OFF = "CUT_OFF"
 """The reason that sources give for a record in whose middle a file ends."""
 
 _DATE = "lastUpdateDate"
-_START_OF_DATE = r"^(?:\d{0,4}|\d{4}-\d{0,2}|\d{4}-\d{2}-\d?)$"
+_START_OF_DATE = r"^(?:\d{1,4}|\d{4}-\d{0,2}|\d{4}-\d{2}-\d?)$"
 
 
 def cut_off_line(rows: pl.DataFrame, malformed: pl.DataFrame, *, delimited: bool) -> int | None:
@@ -20,7 +20,7 @@ def cut_off_line(rows: pl.DataFrame, malformed: pl.DataFrame, *, delimited: bool
     ``malformed`` (line, reason, detail, raw) are the records that could not be taken apart. A
     ``delimited`` file may also end in the last field of its last row, where no field is missing:
     that is seen if the field is the date, which has a fixed length. A cut between two rows leaves
-    no trace in the file.
+    no trace in the file, and one right before the date looks like a blank date, which is a reject.
     """
     broken = malformed.filter(pl.col("reason") == CUT_OFF)["line"].min()
     if isinstance(broken, int):

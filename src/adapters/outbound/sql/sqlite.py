@@ -87,7 +87,9 @@ class SqliteDialect:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
 
         @event.listens_for(engine, "handle_error")
-        def handle_error(context: ExceptionContext) -> SpineError:
+        def handle_error(context: ExceptionContext) -> SpineError | None:
+            if not isinstance(context.original_exception, Exception):
+                return None  # Ctrl-C is no database error: it is raised as it is
             return self.translate(context.original_exception)
 
         return engine
