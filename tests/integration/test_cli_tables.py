@@ -33,7 +33,7 @@ LISTS = (
     ("pipelines", "show", f"{DOMAIN}.backfill"),
     ("pipelines", "show", f"{DOMAIN}.refresh_week"),
     ("data", "describe", f"{DOMAIN}.research_snapshot"),
-    ("data", "show", f"{DOMAIN}.venue_share"),
+    ("data", "show", f"{DOMAIN}.concentration"),
 )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import codecs
 import io
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -370,3 +371,11 @@ def test_an_error_says_where_it_is_in_json_ready_metadata() -> None:
     with pytest.raises(SpineError) as caught:
         read("a|c\n", columns=["b"])
     assert SpineError.from_dict(caught.value.to_dict()).to_dict() == caught.value.to_dict()
+
+
+def test_text_whose_lines_end_in_a_carriage_return_alone_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mac.csv"
+    path.write_bytes(b"a,b\r1,2\r3,4\r")
+    with pytest.raises(ValidationError, match="carriage return") as caught:
+        FileSource(path).fetch()
+    assert "LF" in str(caught.value)

@@ -27,7 +27,6 @@ from ...domain.finra_otc.datasets import (
 )
 from ...domain.quality import CheckResult, worst_status
 from ...ports.storage import UnitOfWork
-from ..read_datasets import Dataset
 
 _WEEK = timedelta(days=7)
 _WINDOW = 6
@@ -114,7 +113,7 @@ class Reader:
         )
 
 
-def finra_otc_datasets() -> list[Dataset]:
+def finra_otc_datasets() -> list[StoredDataset | DerivedDataset]:
     """All datasets of the domain, ready to be registered."""
     stored: Mapping[str, tuple[str, Stage] | tuple[str, Stage, str]] = {
         "venue_volume": (TABLE_VENUE_VOLUME, Stage.NORMALIZED),
@@ -141,8 +140,8 @@ def finra_otc_datasets() -> list[Dataset]:
 
 def count_published(
     unit: UnitOfWork, capture: Capture, stored: Mapping[str, pl.DataFrame]
-) -> dict[str, int]:
-    """How many rows each dataset has for a capture's partition, by the dataset's last name.
+) -> dict[DatasetSpec, int]:
+    """How many rows each dataset has for a capture's partition; for its week, where it spans tiers.
 
     ``stored`` are the capture's tables as they were just written. Derived datasets are computed
     for it as any reader would see them.
@@ -151,16 +150,16 @@ def count_published(
     for table, rows in stored.items():
         reader.keep(table, capture, rows)
     week, tier = capture.partition.period, capture.partition.segment
-    counts: dict[str, int] = {}
+    counts: dict[DatasetSpec, int] = {}
     for dataset in finra_otc_datasets():
-        name = dataset.name.removeprefix(f"{DOMAIN}.")
         if isinstance(dataset, StoredDataset):
             rows = stored[dataset.table]
-            counts[name] = rows[dataset.defined_by].count() if dataset.defined_by else rows.height
-        elif isinstance(dataset, DerivedDataset):
+            found = rows[dataset.defined_by].count() if dataset.defined_by else rows.height
+        else:
             segment = tier if "tier" in dataset.spec.schema else None
             query = DatasetQuery(first_period=week, last_period=week, segment=segment)
-            counts[name] = sum(frame.height for frame in dataset.compute(reader, query))
+            found = sum(frame.height for frame in dataset.compute(reader, query))
+        counts[dataset.spec] = found
     return counts
 
 

@@ -10,7 +10,7 @@ from ...domain.captures import Capture, Partition, Stage
 from ...domain.errors import ErrorContext, SpineError, ValidationError
 from ...domain.finra_otc import checks
 from ...domain.finra_otc.contract import Normalized
-from ...domain.finra_otc.datasets import TABLE_VENUE_VOLUME
+from ...domain.finra_otc.datasets import DOMAIN, TABLE_VENUE_VOLUME
 from ...domain.quality import CheckResult, grade
 from ...domain.result import Result
 from ..context import RunContext
@@ -171,7 +171,10 @@ class Refresher:
         results = stages.measure(capture, measured, earlier)
         self._note(report, results, [*earlier, *results])
         if not self._blocked(report, results):
-            report.datasets |= count_published(stages.unit, capture, measured.tables)
+            counts = count_published(stages.unit, capture, measured.tables)
+            for spec, rows in counts.items():
+                spans = report.datasets if "tier" in spec.schema else report.week_datasets
+                spans[spec.name.removeprefix(f"{DOMAIN}.")] = rows
 
     def _note(
         self,

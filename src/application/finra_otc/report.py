@@ -12,8 +12,12 @@ from ...domain.result import Metric
 
 @dataclass(slots=True)
 class PartitionReport:
-    """The partition's outcome. ``action`` is CAPTURED, RESTATED, RESUMED, REPLAYED or ALREADY
-    CAPTURED; ``datasets`` holds the number of rows that each dataset has for the partition."""
+    """The partition's outcome.
+
+    ``action`` is CAPTURED, RESTATED, RESUMED, REPLAYED, MEASURED or ALREADY CAPTURED.
+    ``datasets`` holds the number of rows that each dataset has for the partition;
+    ``week_datasets`` those of datasets whose rows span all tiers of its week.
+    """
 
     partition: Partition
     action: str = "CAPTURED"
@@ -26,6 +30,7 @@ class PartitionReport:
     grade: str | None = None
     findings: tuple[str, ...] = ()
     datasets: dict[str, int] = field(default_factory=dict)
+    week_datasets: dict[str, int] = field(default_factory=dict)
 
     @property
     def written(self) -> bool:
@@ -49,6 +54,7 @@ class PartitionReport:
             "grade": self.grade,
             "findings": list(self.findings),
             "datasets": dict(self.datasets),
+            "week_datasets": dict(self.week_datasets),
         }
 
 

@@ -13,6 +13,7 @@ from rich.cells import cell_len, chop_cells
 
 _GAP = "   "
 _ROOMY, _TIGHT = 24, 16  # characters to which prose may be narrowed, by choice and in need
+_LEAST = 2  # the width of the widest character
 _INDENT = "  "
 
 
@@ -118,7 +119,7 @@ def hanging(label: str, text: str, width: int | None) -> list[str]:
     """``text`` after ``label``, what is folded indented as far as its beginning."""
     if width is None:
         return [label + text]
-    left = max(width - cell_len(label), _TIGHT)
+    left = max(width - cell_len(label), _LEAST)
     indent = " " * cell_len(label)
     return [(indent if number else label) + line for number, line in enumerate(fold(text, left))]
 

@@ -105,8 +105,14 @@ def _show_partitions(partitions: list[Mapping[str, Any]]) -> None:
 
 def _show_datasets(partitions: list[Mapping[str, Any]]) -> None:
     totals: dict[str, int] = {}
+    of_weeks: dict[tuple[str, str], int] = {}
     for part in partitions:
         for name, rows in part["datasets"].items():
             totals[name] = totals.get(name, 0) + rows
+        # Rows that span the tiers of a week belong to all its partitions: the last one counts all.
+        for name, rows in part.get("week_datasets", {}).items():
+            of_weeks[name, part["week_start"]] = rows
+    for (name, _), rows in of_weeks.items():
+        totals[name] = totals.get(name, 0) + rows
     if totals:
         output.table("Published", ["dataset", "rows"], totals.items())

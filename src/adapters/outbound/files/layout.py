@@ -50,6 +50,11 @@ def read_layout(header: str, name: str, *, delimiter: str, quote: str, encoding:
     Raises a ValidationError for a header that is blank, unreadable, or names a column twice.
     """
     _check_text(header, name, encoding)
+    if "\r" in header:
+        raise ValidationError(
+            f"the header of {name} holds a carriage return: its lines seem to end in one alone",
+            hint="convert the line ends to LF or CRLF",
+        )
     if delimiter == "auto":
         delimiter = _find_delimiter(header)
     _check_printable(header.replace(delimiter, ""), name)

@@ -34,7 +34,7 @@ def find_files(locations: Sequence[str]) -> list[Path]:
 def _matches(location: str) -> list[Path]:
     path = Path(location).expanduser()
     # A file may well have [ in its name: what exists is no pattern.
-    if path.exists() or not glob.has_magic(location):
+    if _exists(path) or not glob.has_magic(location):
         return [path]
     # pathlib's glob takes no absolute pattern.
     matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
@@ -49,6 +49,13 @@ def _matches(location: str) -> list[Path]:
             hint="check the pattern and the working folder",
         )
     return files
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return True  # a name that is too long, for one: opening it tells what is wrong
 
 
 def shown_name(locations: Sequence[str]) -> str:
