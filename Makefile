@@ -6,7 +6,7 @@ PROTOS := $(wildcard proto/market_spine/v1/*.proto)
 SAMPLE := sample
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test check unit bench clean setup
+.PHONY: help run test check unit bench calendars clean setup
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +44,10 @@ unit: $(VENV)/.dev ## All tests
 
 bench: $(VENV)/.dev ## Time the weekly refresh against sqlite3 .import, as ratios
 	$(BIN)/python benchmarks/refresh_week.py
+
+calendars: $(VENV)/.dev ## Take the sessions that are shipped from the installed library anew
+	$(BIN)/python -c 'from market_spine.adapters.outbound.calendars import exchange, shipped; \
+	  shipped.write_shipped("XNYS", 2010, 2030, exchange.computed_sessions("XNYS", 2010, 2030))'
 
 clean: ## Remove what was built, not the data
 	rm -rf $(VENV) build dist *.egg-info src/v1 .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -63,6 +63,10 @@ else:
             *(f"{PACKAGE}.{name}" for name in find_packages("src")),
             *([] if (ROOT / "src/v1/__init__.py").exists() else [f"{PACKAGE}.v1"]),
         ],
-        package_data={PACKAGE: ["py.typed"], f"{PACKAGE}.v1": ["*.pyi"]},
+        package_data={
+            PACKAGE: ["py.typed"],
+            f"{PACKAGE}.v1": ["*.pyi"],
+            f"{PACKAGE}.adapters.outbound.calendars": ["*.json"],
+        },
         cmdclass={"build_py": BuildWithProtos},
     )

@@ -20,16 +20,9 @@ ANSWERS = (
     ("data", "show", VOLUME, "-f", "parquet"),
     ("data", "describe", VOLUME),
     ("data", "list", "--json"),
-    ("runs", "list"),
-    ("runs", "list", "--json"),
     ("runs", "show", "last"),
-    ("captures", "list"),
-    ("pipelines", "list"),
     ("pipelines", "show", f"{DOMAIN}.backfill"),
-    ("db", "current"),
-    ("doctor",),
     ("--help",),
-    ("--version",),
     ("runs", "list", "--help"),
 )
 ASCII = {"PYTHONIOENCODING": "ascii"}

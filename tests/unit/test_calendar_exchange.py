@@ -7,11 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from market_spine.adapters.outbound.calendars.exchange import ExchangeCalendar
+from market_spine.adapters.outbound.calendars.exchange import (
+    ExchangeCalendar,
+    computed_sessions,
+)
+from market_spine.adapters.outbound.calendars.shipped import FILE, shipped_sessions
 from market_spine.domain.errors import ConfigurationError, ValidationError
 
 THANKSGIVING = (date(2025, 11, 24), date(2025, 11, 28))
@@ -145,3 +150,23 @@ def test_an_alias_has_the_same_sessions() -> None:
 def test_an_unknown_exchange_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="'NOWHERE' is no exchange calendar"):
         ExchangeCalendar("NOWHERE", today=today).sessions(*THANKSGIVING)
+
+
+def test_what_is_shipped_is_what_the_library_says() -> None:
+    assert json.loads(FILE.read_bytes())["library"] == version("exchange_calendars"), (
+        "the library was changed: run `make calendars`"
+    )
+    assert shipped_sessions("XNYS", 2010, 2030) == computed_sessions("XNYS", 2010, 2030)
+    assert shipped_sessions("XNYS", 2025, 2025) == computed_sessions("XNYS", 2025, 2025)
+
+
+@pytest.mark.parametrize(
+    ("code", "first", "last"), [("XLON", 2020, 2026), ("XNYS", 2009, 2026), ("XNYS", 2020, 2031)]
+)
+def test_what_is_not_shipped_is_left_to_the_library(code: str, first: int, last: int) -> None:
+    assert shipped_sessions(code, first, last) is None
+
+
+def test_another_release_of_the_library_is_asked_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("market_spine.adapters.outbound.calendars.shipped.version", lambda _: "9")
+    assert shipped_sessions("XNYS", 2020, 2026) is None

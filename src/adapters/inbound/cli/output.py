@@ -56,8 +56,9 @@ def table(
     signs = Signs() if stdout.shows("─…") else ASCII
     laid = lay_out(drawn, stdout.width(), narrowing, signs)
     head = [_bold(line) for line in (title, *laid.head[:1]) if line]
-    lines = [*head, *laid.head[1:], *laid.body, "", *laid.notes]
-    stdout.write("\n".join(lines) + "\n")
+    stdout.write("\n".join([*head, *laid.head[1:], *laid.body, "", ""]))
+    for text in laid.notes:
+        say(text)
 
 
 def facts(pairs: Iterable[tuple[str, Any]]) -> None:
@@ -75,12 +76,12 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> None:
     stdout.write("\n".join([*lines, "", ""]))
 
 
-def say(text: str) -> None:
-    """Print a line, folded between words on a terminal."""
+def say(text: str, *, whole: bool = False) -> None:
+    """Print a line, folded between words on a terminal; a ``whole`` one is there to be copied."""
     from .cells import visible
     from .layout import fold
 
-    width = stdout.width()
+    width = None if whole else stdout.width()
     shown = visible(text)
     stdout.write("\n".join([shown] if width is None else fold(shown, width)) + "\n")
 
@@ -147,7 +148,7 @@ def stop(error: SpineError) -> NoReturn:
 def errors_shown() -> Iterator[None]:
     """Turn typed errors into a message and an exit code; a reader who left into silence."""
     try:
-        with stdout.blamed():
+        with stdout.library_output():
             yield
         stdout.flush()
     except SpineError as error:

@@ -75,7 +75,7 @@ def _show_pipeline(item: Pipeline, json: bool) -> None:
     else:
         output.say("parameters: none")
     needed = (f" -p {row['name']}={row['example'] or '...'}" for row in rows if row["required"])
-    output.say(f"run it: spine run {item.name}{''.join(needed)}")
+    output.say(f"run it: spine run {item.name}{''.join(needed)}", whole=True)
 
 
 def _parameter(spec: ParameterSpec) -> dict[str, Any]:

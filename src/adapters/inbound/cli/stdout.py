@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import select
 import shutil
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import NoReturn
 
 from ....domain.errors import Category, LoadError
@@ -59,18 +60,21 @@ def write(data: str | bytes) -> None:
 
 def flush() -> None:
     """Write what others have printed; raises as :func:`write` does."""
-    if sys.stdout is not None:
-        write("")
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _give_up(error)
 
 
 @contextmanager
-def blamed() -> Iterator[None]:
-    """Tell an OSError that stdout is to blame for, such as one of a help text, as write does."""
+def library_output() -> Iterator[None]:
+    """Tell a help text that the library could not write as :func:`write` does."""
     try:
         yield
     except OSError as error:
-        flush()  # what a full disk did not take is buffered still, and fails once more
-        if isinstance(error, BrokenPipeError) and _hung_up():
+        if _from_library(error.__traceback__):
             _give_up(error)
         raise
 
@@ -79,13 +83,10 @@ def _encoding() -> str:
     return getattr(sys.stdout, "encoding", None) or "utf-8"
 
 
-def _hung_up() -> bool:
-    """Whether stdout, and no other connection of ours, is the pipe that broke."""
-    if sys.stdout is None or not hasattr(select, "poll"):
-        return False
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)
-    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+def _from_library(trace: TracebackType | None) -> bool:
+    """Whether the error arose in the library itself: other OSErrors are not about stdout."""
+    frames = [frame for frame, _ in traceback.walk_tb(trace)]
+    return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith("typer.")
 
 
 def _give_up(error: OSError) -> NoReturn:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ....domain.errors import ConfigurationError, ValidationError
+from .shipped import shipped_sessions
 
 
 class ExchangeCalendar:
@@ -23,7 +24,8 @@ class ExchangeCalendar:
 
     ``code`` is a name that exchange_calendars knows, such as XNYS. The library takes seconds and
     much memory to load, and so its answer is kept in memory and, where ``cache`` names a folder,
-    in a JSON file there. ``today`` decides which year is the last.
+    in a JSON file there. For the NYSE an answer of the library is shipped with this package, good
+    for just the release of the library that gave it. ``today`` decides which year is the last.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class ExchangeCalendar:
         if last_year > self._last_year:
             found = self._cached(last_year)
             if found is None:
-                found = _computed(self._code, self._first_year, last_year)
+                found = shipped_sessions(self._code, self._first_year, last_year)
+            if found is None:
+                found = computed_sessions(self._code, self._first_year, last_year)
                 self._remember(last_year, found)
             self._sessions, self._last_year = found, last_year
         return self._sessions
@@ -94,7 +98,8 @@ class ExchangeCalendar:
             _write_atomically(file, json.dumps(content))
 
 
-def _computed(code: str, first_year: int, last_year: int) -> list[date]:
+def computed_sessions(code: str, first_year: int, last_year: int) -> list[date]:
+    """What the library answers for these years, both inclusive."""
     # pandas and the calendars of all exchanges: two seconds and 78 MB, only where nothing is kept.
     import exchange_calendars as library  # type: ignore[import-untyped]  # noqa: PLC0415  # see above; ships no py.typed
 
