@@ -6,7 +6,6 @@ import sqlite3
 import time
 from collections.abc import Generator, Mapping
 from contextlib import closing
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -175,16 +174,18 @@ class SqliteDialect:
         several = _insert_sql(connection, table, names, len(fixed), rows=many)
         single = _insert_sql(connection, table, names, len(fixed), rows=1)
         for offset in range(0, frame.height, CHUNK_ROWS):
-            rows = frame.slice(offset, CHUNK_ROWS).rows()
-            whole = len(rows) - len(rows) % many
-            groups = [
-                (*fixed, *chain.from_iterable(rows[start : start + many]))
-                for start in range(0, whole, many)
-            ]
-            if groups:
-                connection.exec_driver_sql(several, groups)
-            if whole < len(rows):
-                connection.exec_driver_sql(single, [(*fixed, *row) for row in rows[whole:]])
+            chunk = frame.slice(offset, CHUNK_ROWS)
+            values = _row_by_row(chunk)
+            whole = (chunk.height - chunk.height % many) * width
+            for statement, start, end, step in (
+                (several, 0, whole, many * width),
+                (single, whole, len(values), width),
+            ):
+                groups = [
+                    (*fixed, *values[place : place + step]) for place in range(start, end, step)
+                ]
+                if groups:
+                    connection.exec_driver_sql(statement, groups)
 
     def stored(self, kind: Kind, values: pl.Expr) -> pl.Expr:
         if kind is Kind.QUANTITY:
@@ -221,6 +222,14 @@ def _switched_to_wal(connection: sqlite3.Connection, *, patient: bool) -> bool:
             return False
         raise
     return True
+
+
+def _row_by_row(frame: pl.DataFrame) -> list[Any]:
+    """All values of a frame in the order of its rows; no tuple is made of any of them."""
+    values: list[Any] = [None] * (frame.height * frame.width)
+    for place, column in enumerate(frame.get_columns()):
+        values[place :: frame.width] = column.to_list()
+    return values
 
 
 def _insert_sql(
