@@ -49,19 +49,10 @@ def restated(files: Sequence[Path], tmp_path_factory: pytest.TempPathFactory) ->
     return restate(files[0], tmp_path_factory.mktemp("restated"), changed=20)
 
 
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home that has the trading calendar and nothing else, to copy."""
-    home = tmp_path_factory.mktemp("warm") / "home"
-    with opened(home) as container:
-        container.calendar().sessions(ORIGIN, ORIGIN)
-    assert [item.name for item in home.iterdir()] == ["cache"]
-    return home
-
-
 @pytest.fixture
-def home(warm: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(warm, tmp_path / "home")
+def home(tmp_path: Path) -> Path:
+    """A home that is not there yet: those who start together also make its schema together."""
+    return tmp_path / "home"
 
 
 def at_once(home: Path, given: Sequence[Path], pipeline: str = REFRESH) -> list[Answer]:
@@ -100,7 +91,7 @@ def one_after_the_other(home: Path, given: Sequence[Path]) -> Frames:
 @pytest.mark.parametrize("number", [2, 4])
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_different_weeks_at_once_on_a_store_that_does_not_exist_yet(
-    number: int, attempt: int, files: list[Path], home: Path, warm: Path, tmp_path: Path
+    number: int, attempt: int, files: list[Path], home: Path, tmp_path: Path
 ) -> None:
     at_once(home, files[:number])
 
@@ -109,7 +100,7 @@ def test_different_weeks_at_once_on_a_store_that_does_not_exist_yet(
         assert len(captures_of(container)) == number
         assert [item.state for item in runs_of(container)] == [RunState.SUCCEEDED] * number
         found = all_datasets(container)
-    alone = shutil.copytree(warm, tmp_path / "alone")
+    alone = tmp_path / "alone"
     assert_same_datasets(found, one_after_the_other(alone, files[:number]))
 
 
@@ -126,7 +117,7 @@ def test_the_same_file_at_once_is_captured_once(number: int, files: list[Path], 
 
 
 def test_two_contents_of_one_partition_at_once_are_two_captures_in_sequence(
-    files: list[Path], restated: Path, home: Path, warm: Path, tmp_path: Path
+    files: list[Path], restated: Path, home: Path, tmp_path: Path
 ) -> None:
     at_once(home, [files[0], restated])
 
@@ -139,7 +130,7 @@ def test_two_contents_of_one_partition_at_once_are_two_captures_in_sequence(
     assert second.captured_at >= first.captured_at
     assert {first.digest, second.digest} == {digest(files[0]), digest(restated)}
     oldest, newest = sorted([files[0], restated], key=lambda file: digest(file) == second.digest)
-    alone = one_after_the_other(shutil.copytree(warm, tmp_path / "alone"), [oldest, newest])
+    alone = one_after_the_other(tmp_path / "alone", [oldest, newest])
     assert_same_datasets(found, alone)
 
 
@@ -174,12 +165,11 @@ def test_readers_see_complete_answers_while_a_writer_works(
     files: list[Path],
     restated: Path,
     home: Path,
-    warm: Path,
     tmp_path: Path,
 ) -> None:
     reader, folder = two_versions
     both = {
-        path: one_after_the_other(shutil.copytree(warm, tmp_path / str(number)), [path])
+        path: one_after_the_other(tmp_path / str(number), [path])
         for number, path in enumerate((files[0], restated))
     }
     seen: dict[str, list[Path]] = {SNAPSHOT: [], VOLUME: []}

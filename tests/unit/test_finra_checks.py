@@ -118,12 +118,17 @@ def test_without_a_capture_before_no_row_can_vanish() -> None:
 DATED = "lastUpdateDate"
 
 
-@pytest.mark.parametrize("place", range(11))
+@pytest.mark.parametrize("place", range(1, 11))
 def test_a_date_that_breaks_off_in_the_last_row_cuts_the_file_off(place: int) -> None:
-    days = ["2025-12-15", "2025-12-15"[:place] or None]
+    days = ["2025-12-15", "2025-12-15"[:place]]
     rows = pl.DataFrame({"MPID": ["A", "B"], DATED: days, LINE: [2, 3]})
     found = cut_off_line(rows, empty_malformed(), delimited=True)
     assert found == (3 if place < 10 else None)
+
+
+def test_a_blank_date_in_the_last_row_is_a_reject_like_any_other() -> None:
+    rows = pl.DataFrame({"MPID": ["A", "B"], DATED: ["2025-12-15", None], LINE: [2, 3]})
+    assert cut_off_line(rows, empty_malformed(), delimited=True) is None
 
 
 @pytest.mark.parametrize(
