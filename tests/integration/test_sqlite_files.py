@@ -13,7 +13,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from market_spine.adapters.outbound.sql import sqlite
-from market_spine.adapters.outbound.sql.dialects import Access, dialect_of
+from market_spine.adapters.outbound.sql.choosing import dialect_of
+from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.revisions import HEAD
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.domain.errors import Category, ConfigurationError, LoadError

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from market_spine.adapters.outbound.sql.dialects import Access, dialect_of
+from market_spine.adapters.outbound.sql.choosing import dialect_of
+from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.sqlite_errors import explain
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.domain.errors import (

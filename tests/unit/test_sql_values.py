@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from market_spine.adapters.outbound.sql.dialects import dialect_of
+from market_spine.adapters.outbound.sql.choosing import dialect_of
 from market_spine.adapters.outbound.sql.json_text import from_text, to_text
 from market_spine.adapters.outbound.sql.row_frames import conform
 from market_spine.adapters.outbound.sql.row_tables import Kind, row_table

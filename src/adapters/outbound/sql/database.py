@@ -6,7 +6,8 @@ import threading
 
 from sqlalchemy import Engine
 
-from .dialects import Access, Dialect, dialect_of
+from .choosing import dialect_of
+from .dialects import Access, Dialect
 
 
 class Database:
