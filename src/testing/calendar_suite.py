@@ -1,4 +1,3 @@
-# ruff: noqa: S101  # a suite of tests asserts
 """What every TradingCalendar has to keep, for adapters to prove themselves by."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: S101  # a suite of tests asserts
 """What everything that opens sources, finds files or shows progress has to promise."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: S101  # a suite of tests asserts
 """What every clock, source of ids and view of processes has to promise."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
 """What every source has to do: subclass the suite to prove that yours does."""
-# ruff: noqa: S101  # assertions are what a suite is made of; pytest explains them
 
 from __future__ import annotations
 

@@ -1,4 +1,3 @@
-# ruff: noqa: S101  # a suite of tests asserts
 """What every CaptureStore has to keep."""
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class CaptureStoreSuite:
             "two",
             None,
         ]
-        assert len({item.key for item in (first, second, third, other)}) == 4  # noqa: PLR2004
+        assert len({item.key for item in (first, second, third, other)}) == 4
 
     def test_what_the_caller_says_of_sequence_is_not_believed(self, store: Store) -> None:
         (stored,) = with_capture(store, "one", sequence=7, supersedes="nothing", key=99)

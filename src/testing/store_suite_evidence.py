@@ -1,4 +1,3 @@
-# ruff: noqa: S101  # a suite of tests asserts
 """What every store of rejects, quality results, manifest and lineage has to keep."""
 
 from __future__ import annotations
@@ -73,8 +72,8 @@ class RejectStoreSuite:
     def test_several_rejects_of_one_line_are_kept(self, store: Store) -> None:
         (capture,) = with_capture(store, "one")
         with store.write() as unit:
-            assert unit.rejects.replace(capture.key, some_rejects(7, 7)) == 2  # noqa: PLR2004
-            assert len(unit.rejects.list(RejectFilter())) == 2  # noqa: PLR2004
+            assert unit.rejects.replace(capture.key, some_rejects(7, 7)) == 2
+            assert len(unit.rejects.list(RejectFilter())) == 2
 
     def test_replacing_leaves_the_new_rejects_only(self, store: Store) -> None:
         one, two = with_capture(store, "one", "two")
@@ -178,8 +177,8 @@ class QualityStoreSuite:
                 ("run-1", "a"),
                 ("run-1", "m"),
             ]
-            assert len(unit.quality.list(PartitionFilter(limit=3))) == 3  # noqa: PLR2004
-            assert len(unit.quality.list(PartitionFilter(run="run-2"))) == 2  # noqa: PLR2004
+            assert len(unit.quality.list(PartitionFilter(limit=3))) == 3
+            assert len(unit.quality.list(PartitionFilter(run="run-2"))) == 2
 
     def test_results_are_of_captures_that_were_known(self, store: Store) -> None:
         one, two = with_capture(store, "one", "two")

@@ -1,4 +1,3 @@
-# ruff: noqa: S101  # a suite of tests asserts
 """What every RowStore has to keep."""
 
 from __future__ import annotations
@@ -249,7 +248,7 @@ class RowStoreSuite:
             unit.commit()
         with store.read() as unit:
             batches = unit.rows.read(VOLUME, capture.key, batch_rows=2)
-            assert next(batches).height == 2  # noqa: PLR2004
+            assert next(batches).height == 2
         with pytest.raises(SpineError, match="over"):
             next(batches)
 

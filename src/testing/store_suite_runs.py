@@ -1,4 +1,3 @@
-# ruff: noqa: S101  # a suite of tests asserts
 """What every RunStore has to keep."""
 
 from __future__ import annotations

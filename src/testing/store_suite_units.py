@@ -1,4 +1,3 @@
-# ruff: noqa: S101  # a suite of tests asserts
 """What every unit of work has to keep: all or nothing, a snapshot, and an end."""
 
 from __future__ import annotations

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from typing import Any
+
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
 from market_spine.adapters.outbound.sources.registry import SourceRegistry
+from market_spine.application.context import RunContext
 from market_spine.application.read_datasets import ReadDatasets
 from market_spine.application.run_pipeline import RunPipeline
-from market_spine.domain.captures import CaptureFilter
-from market_spine.domain.pipelines import Pipeline
+from market_spine.domain.captures import Capture, CaptureFilter, Partition
+from market_spine.domain.pipelines import Pipeline, pipeline
 from market_spine.domain.registry import Registry
 from market_spine.domain.runs import Run, RunFilter
 from market_spine.domain.workflows import Workflow
@@ -49,3 +53,28 @@ class House:
     def captures(self) -> list[str]:
         with self.store.read() as unit:
             return sorted(capture.id for capture in unit.captures.list(CaptureFilter()))
+
+
+def returning(value: Any) -> Pipeline:
+    @pipeline("demo.returning")
+    def work(context: RunContext) -> Any:
+        return value
+
+    return work
+
+
+def add_capture(context: RunContext, name: str) -> None:
+    context.unit_of_work().captures.add(
+        Capture(
+            id=name,
+            partition=Partition("demo", date(2025, 11, 10), "X"),
+            digest=name,
+            captured_at=datetime(2026, 1, 1, tzinfo=UTC),
+            source_updated_on=None,
+            source_name="made",
+            source_type="memory",
+            source_options={},
+            run=context.run_id,
+            bytes=0,
+        )
+    )

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import polars as pl
 import pytest
-from dispatch_house import House
+from dispatch_house import House, add_capture, returning
 
 from market_spine.application.context import RunContext, RunOutcome
-from market_spine.domain.captures import Capture, Partition
 from market_spine.domain.errors import (
     Category,
     SourceError,
@@ -24,17 +22,9 @@ from market_spine.domain.errors import (
 from market_spine.domain.parameters import Param
 from market_spine.domain.pipelines import Pipeline, pipeline
 from market_spine.domain.result import Result
-from market_spine.domain.runs import Run, RunState
+from market_spine.domain.runs import RunState
 from market_spine.ports.sources import Source, register_source, source_type_of
 from market_spine.testing.memory_source import MemorySource
-
-
-def returning(value: Any) -> Pipeline:
-    @pipeline("demo.returning")
-    def work(context: RunContext) -> Any:
-        return value
-
-    return work
 
 
 def raising(error: BaseException, name: str = "demo.raising") -> Pipeline:
@@ -43,26 +33,6 @@ def raising(error: BaseException, name: str = "demo.raising") -> Pipeline:
         raise error
 
     return work
-
-
-def add_capture(context: RunContext, name: str) -> None:
-    context.unit_of_work().captures.add(
-        Capture(
-            id=name,
-            partition=Partition("demo", date(2025, 11, 10), "X"),
-            digest=name,
-            captured_at=datetime(2026, 1, 1, tzinfo=UTC),
-            source_updated_on=None,
-            source_name="made",
-            source_type="memory",
-            source_options={},
-            run=context.run_id,
-            bytes=0,
-        )
-    )
-
-
-# Parameters
 
 
 @pipeline("demo.typed")
@@ -387,50 +357,3 @@ def test_a_source_of_a_registered_type_is_opened() -> None:
 
 
 # Interruption
-
-
-@pytest.mark.parametrize("stop", [KeyboardInterrupt()])
-def test_an_interrupted_run_is_cancelled_and_the_interrupt_goes_on(stop: BaseException) -> None:
-    @pipeline("demo.part")
-    def part(context: RunContext) -> None:
-        add_capture(context, "half")
-        raise stop
-
-    @pipeline("demo.outer")
-    def outer(context: RunContext) -> None:
-        context.execute("demo.part", {})
-
-    house = House(outer, part)
-    with pytest.raises(type(stop)):
-        house.run("demo.outer")
-
-    assert [run.state for run in house.runs()] == [RunState.CANCELLED] * 2
-    assert all(run.finished_at for run in house.runs())
-    assert house.captures() == []
-
-
-def test_runs_of_processes_that_are_gone_are_closed_by_whoever_runs_next() -> None:
-    house = House(returning(None))
-    left = Run(
-        id="a-left-behind",
-        pipeline="demo.other",
-        parameters={},
-        state=RunState.RUNNING,
-        created_at=datetime(2026, 1, 1, tzinfo=UTC),
-        started_at=datetime(2026, 1, 1, tzinfo=UTC),
-        owner="dead",
-    )
-    with house.store.write() as unit:
-        unit.runs.add(left)
-        unit.runs.add(replace(left, id="b-alive", owner="elsewhere"))
-        unit.commit()
-    house.processes.gone.add("dead")
-
-    house.run("demo.returning")
-
-    dead, alive, _ = house.runs()
-    assert (dead.state, alive.state) == (RunState.FAILED, RunState.RUNNING)
-    assert dead.error is not None
-    assert "ended before it was finished" in dead.error.message
-    assert dead.error.retryable
-    assert dead.error.context.run == "a-left-behind"

@@ -1,16 +1,18 @@
-"""What a pipeline logs, and how it may not leave."""
+"""What a pipeline logs, and how runs end that do not return."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import pytest
-from dispatch_house import House
+from dispatch_house import House, add_capture, returning
 
 from market_spine import Param, RunContext, pipeline
 from market_spine.domain.errors import Category
-from market_spine.domain.runs import RunState
+from market_spine.domain.runs import Run, RunState
 
 
 @pytest.fixture
@@ -60,3 +62,50 @@ def test_a_pipeline_that_exits_has_failed(code: Any) -> None:
     assert error.category is Category.TRANSFORM
     assert "asked the process to exit" in error.message
     assert [run.state for run in house.runs()] == [RunState.FAILED]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt()])
+def test_an_interrupted_run_is_cancelled_and_the_interrupt_goes_on(stop: BaseException) -> None:
+    @pipeline("demo.part")
+    def part(context: RunContext) -> None:
+        add_capture(context, "half")
+        raise stop
+
+    @pipeline("demo.outer")
+    def outer(context: RunContext) -> None:
+        context.execute("demo.part", {})
+
+    house = House(outer, part)
+    with pytest.raises(type(stop)):
+        house.run("demo.outer")
+
+    assert [run.state for run in house.runs()] == [RunState.CANCELLED] * 2
+    assert all(run.finished_at for run in house.runs())
+    assert house.captures() == []
+
+
+def test_runs_of_processes_that_are_gone_are_closed_by_whoever_runs_next() -> None:
+    house = House(returning(None))
+    left = Run(
+        id="a-left-behind",
+        pipeline="demo.other",
+        parameters={},
+        state=RunState.RUNNING,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        owner="dead",
+    )
+    with house.store.write() as unit:
+        unit.runs.add(left)
+        unit.runs.add(replace(left, id="b-alive", owner="elsewhere"))
+        unit.commit()
+    house.processes.gone.add("dead")
+
+    house.run("demo.returning")
+
+    dead, alive, _ = house.runs()
+    assert (dead.state, alive.state) == (RunState.FAILED, RunState.RUNNING)
+    assert dead.error is not None
+    assert "ended before it was finished" in dead.error.message
+    assert dead.error.retryable
+    assert dead.error.context.run == "a-left-behind"

@@ -7,7 +7,7 @@ moment asked for: a week that is restated or arrives late can never leave a stal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
@@ -178,6 +178,17 @@ def current(unit: UnitOfWork, query: DatasetQuery, stage: Stage) -> Sequence[Cap
     )
 
 
+def newest_checks(
+    unit: UnitOfWork, capture: Capture, names: Collection[str] | None = None
+) -> list[CheckResult]:
+    """The newest answer of each check on the capture (of those in ``names``)."""
+    newest: dict[str, CheckResult] = {}
+    for item in unit.quality.list(PartitionFilter(capture=capture.id, limit=None)):
+        if names is None or item.result.check in names:
+            newest.setdefault(item.result.check, item.result)
+    return list(newest.values())
+
+
 def _symbol_venue_share(reader: Reader, query: DatasetQuery) -> Iterator[pl.DataFrame]:
     for capture in current(reader.unit, query, Stage.MEASURED):
         rows = reader.table(TABLE_VENUE_VOLUME, capture, query.symbol)
@@ -258,10 +269,7 @@ def _worst(reader: Reader, capture: Capture, query: DatasetQuery) -> str:
     Checks that compare weeks are asked again: what was missing when the week was loaded may have
     come since. The others are those of the capture alone, and stored.
     """
-    newest: dict[str, CheckResult] = {}
-    for item in reader.unit.quality.list(PartitionFilter(capture=capture.id, limit=None)):
-        if item.result.check in checks.NORMALIZE_CHECKS:
-            newest.setdefault(item.result.check, item.result)
+    own = newest_checks(reader.unit, capture, checks.NORMALIZE_CHECKS)
     week = capture.partition.period
     window = {item.partition.period: item for item in reader.window(capture, query)}
     before = window.get(week - _WEEK)
@@ -275,7 +283,7 @@ def _worst(reader: Reader, capture: Capture, query: DatasetQuery) -> str:
         if venues is not None
         else []
     )
-    return worst_status([*newest.values(), *compared])
+    return worst_status([*own, *compared])
 
 
 def _where(spec: DatasetSpec, query: DatasetQuery) -> dict[str, str]:

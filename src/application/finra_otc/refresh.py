@@ -14,7 +14,7 @@ from ...domain.finra_otc.datasets import DOMAIN, TABLE_VENUE_VOLUME
 from ...domain.quality import CheckResult, grade
 from ...domain.result import Result
 from ..context import RunContext
-from .datasets import count_published
+from .datasets import count_published, newest_checks
 from .intake import Intake, PartitionRows, assigned_again, replay
 from .report import PartitionReport, metrics, sentences
 from .services import Services
@@ -124,7 +124,7 @@ class Refresher:
             rows_accepted=accepted.height,
         )
         self.reports.append(report)
-        earlier = stages.checks_of(capture, checks.NORMALIZE_CHECKS)
+        earlier = newest_checks(stages.unit, capture, checks.NORMALIZE_CHECKS)
         self._measure(stages, capture, measured, earlier, report)
 
     def result(self) -> Result[Any]:
@@ -261,7 +261,7 @@ class Refresher:
                 f"{current.sequence}, which came later: --force makes this content current again",
             )
         if blocked is not None:
-            self._blocked(report, stages.checks_of(capture))
+            self._blocked(report, newest_checks(stages.unit, capture))
         return True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -19,6 +19,7 @@ from ...domain.captures import (
     Restatement,
     Stage,
 )
+from ...domain.datasets import DatasetQuery
 from ...domain.errors import ErrorContext, ValidationError
 from ...domain.finra_otc import checks, measures
 from ...domain.finra_otc.contract import Normalized, normalize
@@ -32,7 +33,8 @@ from ...domain.finra_otc.history import missing_weeks
 from ...domain.finra_otc.weeks import Tier, first_publication
 from ...domain.quality import CheckResult, Grade, QualityResult, grade
 from ...ports.storage import UnitOfWork
-from .intake import Intake, PartitionRows
+from .datasets import current
+from .intake import Intake, PartitionRows, update_dates
 from .report import PartitionReport
 from .services import Services
 
@@ -89,15 +91,13 @@ class Stages:
 
     def capture(self, part: PartitionRows, intake: Intake) -> Capture:
         """CAPTURED: the capture is known to the store, its bytes lie in the archive."""
-        dates = part.frame.get_column("lastUpdateDate") if part.frame.height else pl.Series([])
-        newest = dates.cast(pl.String).str.to_date("%Y-%m-%d", strict=False).max()
         capture = self.unit.captures.add(
             Capture(
                 id=self.services.ids.new(),
                 partition=part.partition,
                 digest=intake.digest,
                 captured_at=self.services.clock.now(),
-                source_updated_on=newest,  # type: ignore[arg-type]  # max of a Date column
+                source_updated_on=max(update_dates(part.frame), default=None),
                 source_name=intake.name,
                 source_type=intake.type,
                 source_options=intake.options,
@@ -183,31 +183,17 @@ class Stages:
 
     def history(self, partition: Partition) -> Sequence[Capture]:
         """The current captures of the five weeks before, newest first."""
-        return self.unit.captures.list(
-            CaptureFilter(
-                domain=partition.domain,
-                first_period=partition.period - 5 * _WEEK,
-                last_period=partition.period - _WEEK,
-                segment=partition.segment,
-                stage=Stage.MEASURED,
-                latest_only=True,
-            )
+        earlier = DatasetQuery(
+            first_period=partition.period - 5 * _WEEK,
+            last_period=partition.period - _WEEK,
+            segment=partition.segment,
         )
+        return current(self.unit, earlier, Stage.MEASURED)
 
     def table(self, name: str, capture: Capture) -> pl.DataFrame:
         """All rows of one capture; an empty frame without columns when there are none."""
         batches = list(self.unit.rows.read(name, capture.key))
         return pl.concat(batches) if batches else pl.DataFrame()
-
-    def checks_of(
-        self, capture: Capture, names: Collection[str] | None = None
-    ) -> list[CheckResult]:
-        """The newest answer of each check on the capture (of those in ``names``)."""
-        newest: dict[str, CheckResult] = {}
-        for item in self.unit.quality.list(PartitionFilter(capture=capture.id, limit=None)):
-            if names is None or item.result.check in names:
-                newest.setdefault(item.result.check, item.result)
-        return list(newest.values())
 
     def compare(self, normalized: Normalized, previous: Capture) -> Restatement:
         """How the rows differ from those of the capture before."""
@@ -264,15 +250,12 @@ class Stages:
 
 def latest_capture(unit: UnitOfWork, partition: Partition, stage: Stage) -> Capture | None:
     """The newest capture of the partition that has reached ``stage`` and is not blocked."""
-    found = unit.captures.list(
-        CaptureFilter(
-            domain=partition.domain,
-            first_period=partition.period,
-            last_period=partition.period,
-            segment=partition.segment,
-            stage=stage,
-            latest_only=True,
-        )
+    found = current(
+        unit,
+        DatasetQuery(
+            first_period=partition.period, last_period=partition.period, segment=partition.segment
+        ),
+        stage,
     )
     return found[0] if found else None
 

@@ -34,4 +34,5 @@ def cut_off_line(rows: pl.DataFrame, malformed: pl.DataFrame, *, delimited: bool
     short = last.select(
         pl.col(_DATE).cast(pl.String).fill_null("").str.contains(_START_OF_DATE)
     ).item()
-    return line if short and (later is None or later < line) else None  # type: ignore[operator]
+    behind = isinstance(later, int) and later > line
+    return line if short and not behind else None

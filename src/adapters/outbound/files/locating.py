@@ -37,7 +37,7 @@ def _matches(location: str) -> list[Path]:
     if _exists(path) or not glob.has_magic(location):
         return [path]
     # pathlib's glob takes no absolute pattern.
-    matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
+    matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207  # see above
     files = [match for match in matches if not match.is_dir()]
     if not files:
         fixed = path.parent
