@@ -1,0 +1,38 @@
+"""What all tests share: a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from postgres_server import URL_VARIABLE, OwnServer, own_schema, started_server
+from sqlalchemy import URL, make_url
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """The server that all tests of this process share."""
+    given = os.environ.get(URL_VARIABLE)
+    if given:
+        yield make_url(given).set(drivername="postgresql+psycopg")
+        return
+    server = started_server(tmp_path_factory.mktemp("postgres") / "data")
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: URL) -> Iterator[str]:
+    """The URL of an empty schema of its own, dropped after the test."""
+    with own_schema(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def mortal_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    """A server of the test's own, which it may kill and start again."""
+    server = started_server(tmp_path_factory.mktemp("mortal") / "data")
+    yield server
+    server.start()
+    server.stop()
