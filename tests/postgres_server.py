@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: the one that SPINE_TEST_POSTGRES_URL names, else one started here."""
+"""A real PostgreSQL for tests: that of SPINE_TEST_POSTGRES_URL, else one started here."""
 
 from __future__ import annotations
 

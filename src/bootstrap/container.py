@@ -96,7 +96,7 @@ class Container(containers.DeclarativeContainer):
     processes = providers.Singleton(LocalProcesses)
     finder = providers.Singleton(LocalFileFinder)
     admin = providers.Singleton(
-        SqlStore, settings.provided.url, busy_timeout=settings.provided.database_timeout
+        SqlStore, settings.provided.url, settings.provided.connection_limits
     )
     store = providers.Singleton(_ready, admin)
     archive = providers.Singleton(

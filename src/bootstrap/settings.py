@@ -18,6 +18,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ..adapters.outbound.sql.choosing import with_password
+from ..adapters.outbound.sql.connection_limits import ConnectionLimits
 from ..domain.errors import ConfigurationError
 from ..domain.redaction import redact
 
@@ -39,6 +41,21 @@ class Settings(BaseSettings):
     )
     database_timeout: float = Field(
         30.0, gt=0, description="seconds to wait for another writer before giving up"
+    )
+    database_password_file: Path | None = Field(
+        None, description="file with the password for the database URL"
+    )
+    database_pool_size: int = Field(
+        8, ge=1, le=1000, description="connections to read with, and as many to write with"
+    )
+    database_pool_timeout: float = Field(
+        30.0, gt=0, description="seconds to wait for one of these connections"
+    )
+    database_connect_timeout: float = Field(
+        10.0, gt=0, description="seconds to wait for the database server to answer"
+    )
+    database_statement_timeout: float | None = Field(
+        None, gt=0, description="seconds after which the database ends a statement"
     )
     modules: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="modules with pipelines, workflows and sources, separated by commas"
@@ -63,9 +80,23 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """The store's URL, password included: for the driver only."""
-        if self.database_url is not None:
-            return self.database_url.get_secret_value()
-        return f"sqlite:///{quote(str(self.home.absolute() / 'spine.db'))}"
+        if self.database_url is None:
+            return f"sqlite:///{quote(str(self.home.absolute() / 'spine.db'))}"
+        url = self.database_url.get_secret_value()
+        if self.database_password_file is None:
+            return url
+        return with_password(url, self.database_password_file)
+
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        """How many connections the store holds, and how long it waits."""
+        return ConnectionLimits(
+            busy_timeout=self.database_timeout,
+            pool_size=self.database_pool_size,
+            pool_timeout=self.database_pool_timeout,
+            connect_timeout=self.database_connect_timeout,
+            statement_timeout=self.database_statement_timeout,
+        )
 
     @classmethod
     def settings_customise_sources(

@@ -26,6 +26,15 @@ class TestSqliteStore(StoreSuite):
         store.close()
 
 
+class TestPostgresStore(StoreSuite):
+    @pytest.fixture
+    def store(self, postgres_url: str) -> Iterator[SqlStore]:
+        store = SqlStore(postgres_url)
+        store.ensure_ready()
+        yield store
+        store.close()
+
+
 class TestMemoryStore(StoreSuite):
     @pytest.fixture
     def store(self) -> MemoryStore:

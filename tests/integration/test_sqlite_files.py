@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 
 from market_spine.adapters.outbound.sql import sqlite
 from market_spine.adapters.outbound.sql.choosing import dialect_of
+from market_spine.adapters.outbound.sql.connection_limits import ConnectionLimits
 from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.revisions import HEAD
 from market_spine.adapters.outbound.sql.store import SqlStore
@@ -232,7 +233,7 @@ def test_a_fresh_file_that_another_process_holds_is_waited_for(
         holder.rollback()
 
     monkeypatch.setattr(sqlite.time, "sleep", wait)
-    dialect = dialect_of(f"sqlite:///{path}", busy_timeout=0.2)
+    dialect = dialect_of(f"sqlite:///{path}", ConnectionLimits(busy_timeout=0.2))
     dialect.prepare()
     assert len(waits) == 1
     holder.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from market_spine.adapters.outbound.sql.connection_limits import ConnectionLimits
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.domain.captures import CaptureFilter
 from market_spine.domain.errors import Category, LoadError
@@ -174,7 +175,7 @@ def test_a_killed_load_leaves_nothing_or_everything(store: SqlStore, url: str, m
 def test_a_writer_gives_up_after_its_time_and_says_that_it_may_try_again(
     store: SqlStore, url: str
 ) -> None:
-    impatient = SqlStore(url, busy_timeout=0.05)
+    impatient = SqlStore(url, ConnectionLimits(busy_timeout=0.05))
     with store.write() as unit:
         unit.runs.add(a_run("run-2"))
         with pytest.raises(LoadError, match=r"more than 0\.05 s") as caught, impatient.write():

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from market_spine.adapters.outbound.sql.choosing import dialect_of
+from market_spine.adapters.outbound.sql.connection_limits import ConnectionLimits
 from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.sqlite_errors import explain
 from market_spine.adapters.outbound.sql.store import SqlStore
@@ -207,7 +208,7 @@ def test_a_read_connection_refuses_to_write(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'spine.db'}"
     store = SqlStore(url)
     store.ensure_ready()
-    engine = dialect_of(url, busy_timeout=1).engine(Access.READ)
+    engine = dialect_of(url, ConnectionLimits(busy_timeout=1)).engine(Access.READ)
     with engine.connect() as connection, pytest.raises(LoadError) as caught:
         connection.exec_driver_sql("DELETE FROM runs")
     assert caught.value.category is Category.PERMISSION

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import polars as pl
@@ -10,14 +10,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from market_spine.adapters.outbound.sql.choosing import dialect_of
 from market_spine.adapters.outbound.sql.json_text import from_text, to_text
 from market_spine.adapters.outbound.sql.row_frames import conform
-from market_spine.adapters.outbound.sql.row_tables import Kind, row_table
+from market_spine.adapters.outbound.sql.row_tables import row_table
+from market_spine.adapters.outbound.sql.sqlite_values import restored_frame, stored_frame
 from market_spine.domain.errors import LoadError
 from market_spine.testing.store_suite_samples import volume_rows
 
-DIALECT = dialect_of("sqlite:////nowhere/spine.db", busy_timeout=1)
 QUANTITIES = st.decimals(
     min_value=Decimal("-999999999999.999999"),
     max_value=Decimal("999999999999.999999"),
@@ -25,14 +24,14 @@ QUANTITIES = st.decimals(
 )
 
 
-def _through_sqlite(kind: Kind, values: pl.Series) -> pl.Series:
-    stored = values.to_frame("v").select(DIALECT.stored(kind, pl.col("v"))).rows()
+def _through_sqlite(values: pl.Series) -> pl.Series:
+    stored = stored_frame(values.to_frame("v")).rows()
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, v BIGINT)")
     connection.executemany("INSERT INTO t (v) VALUES (?)", stored)
     fetched = connection.execute("SELECT v FROM t ORDER BY n").fetchall()
     connection.close()
-    return DIALECT.restored(kind, tuple(value for (value,) in fetched))
+    return restored_frame(fetched, {"v": values.dtype})["v"]
 
 
 @given(st.lists(st.none() | QUANTITIES, min_size=1))
@@ -40,21 +39,28 @@ def _through_sqlite(kind: Kind, values: pl.Series) -> pl.Series:
 @example([Decimal("0.000001"), Decimal("-0.000001"), Decimal(0)])
 def test_quantities_are_exact(values: list[Decimal | None]) -> None:
     series = pl.Series("v", values, dtype=pl.Decimal(18, 6))
-    restored = _through_sqlite(Kind.QUANTITY, series)
+    restored = _through_sqlite(series)
     assert restored.dtype == series.dtype
     assert restored.to_list() == values
 
 
 def test_a_quantity_is_stored_as_a_count_of_millionths() -> None:
     series = pl.Series("v", [Decimal("12.5")], dtype=pl.Decimal(18, 6))
-    assert series.to_frame().select(DIALECT.stored(Kind.QUANTITY, pl.col("v"))).item() == 12500000
+    assert stored_frame(series.to_frame()).item() == 12500000
 
 
 @given(st.lists(st.none() | st.dates(), min_size=1))
 @example([date(1, 1, 1), date(9999, 12, 31), date(2024, 2, 29)])
 def test_days_are_exact(values: list[date | None]) -> None:
     series = pl.Series("v", values, dtype=pl.Date)
-    assert _through_sqlite(Kind.DAY, series).to_list() == values
+    assert _through_sqlite(series).to_list() == values
+
+
+@given(st.lists(st.none() | st.datetimes(), min_size=1))
+@example([datetime.min, datetime.max])  # noqa: DTZ901  # the store keeps naive UTC
+def test_moments_are_exact(values: list[datetime | None]) -> None:
+    series = pl.Series("v", values, dtype=pl.Datetime("us"))
+    assert _through_sqlite(series).to_list() == values
 
 
 JSON_VALUES = st.recursive(
@@ -124,6 +130,6 @@ def test_a_frame_in_any_order_of_columns_is_taken() -> None:
 def test_days_beyond_a_week_keep_their_order_as_text() -> None:
     days = [date(2025, 12, 28) + timedelta(days=number) for number in range(10)]
     series = pl.Series("v", days)
-    stored = series.to_frame().select(DIALECT.stored(Kind.DAY, pl.col("v"))).to_series()
+    stored = stored_frame(series.to_frame()).to_series()
     assert stored.is_sorted()
     assert stored[0] == "2025-12-28"

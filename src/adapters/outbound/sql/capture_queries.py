@@ -68,3 +68,9 @@ def capture_keys(transaction: SqlTransaction, capture_ids: Iterable[str]) -> dic
     if missing is not None:
         raise LoadError(f"there is no capture {missing}", hint="add the capture first")
     return found
+
+
+def require_capture(transaction: SqlTransaction, key: int) -> None:
+    """Raise a LoadError unless there is a capture of that number."""
+    if not transaction.rows(select(CAPTURES.c.capture_key).where(CAPTURES.c.capture_key == key)):
+        raise LoadError(f"there is no capture number {key}", hint="add the capture first")

@@ -2,29 +2,75 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ....domain.errors import ConfigurationError
+from .connection_limits import DEFAULT_LIMITS, ConnectionLimits
 from .dialects import Dialect
 
+_URLS = (
+    "write it as sqlite:///path/to/file.db, postgresql+psycopg://user@host/database "
+    "or db2+ibm_db://user@host:50000/database"
+)
 
-def dialect_of(url: str, *, busy_timeout: float) -> Dialect:
+
+def dialect_of(url: str, limits: ConnectionLimits = DEFAULT_LIMITS) -> Dialect:
     """The dialect for a database URL.
 
-    ``busy_timeout`` is how many seconds a writer waits for another one. Raises a
-    ConfigurationError for a URL that cannot be read, or a database that is not supported.
+    Raises a ConfigurationError for a URL that cannot be read, a database that is not supported,
+    or a driver that is not installed.
     """
     parsed = _parsed(url)
     backend = parsed.get_backend_name()
+    # A database loads only its own driver.
     if backend == "sqlite":
-        from .sqlite import SqliteDialect  # noqa: PLC0415  # a database loads only its own driver
+        from .sqlite import SqliteDialect  # noqa: PLC0415
 
-        return SqliteDialect(parsed, busy_timeout=busy_timeout)
-    raise ConfigurationError(
-        f"databases of type {backend!r} are not supported",
-        hint="use sqlite:///path/to/file.db",
-    )
+        return SqliteDialect(parsed, limits)
+    if backend == "postgresql":
+        _require("psycopg", "postgres")
+        from .postgres import PostgresDialect  # noqa: PLC0415
+
+        return PostgresDialect(parsed, limits)
+    if backend in ("db2", "ibm_db_sa"):
+        _require("ibm_db_sa", "db2")
+        from .db2 import Db2Dialect  # noqa: PLC0415
+
+        return Db2Dialect(parsed, limits)
+    raise ConfigurationError(f"databases of type {backend!r} are not supported", hint=_URLS)
+
+
+def with_password(url: str, file: Path) -> str:
+    """The URL with the password that stands in ``file``, without the line's end.
+
+    Raises a ConfigurationError when the file cannot be read or the URL has a password already.
+    """
+    parsed = _parsed(url)
+    if parsed.password is not None:
+        raise ConfigurationError(
+            f"the database URL has a password, and {file} is named for one too",
+            hint="take the password out of the URL",
+        )
+    try:
+        password = file.read_text().rstrip("\r\n")
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(
+            f"the password file {file} cannot be read: {error}",
+            hint="correct SPINE_DATABASE_PASSWORD_FILE",
+        ) from error
+    return parsed.set(password=password).render_as_string(hide_password=False)
+
+
+def _require(driver: str, extra: str) -> None:
+    if find_spec(driver) is None:
+        raise ConfigurationError(
+            f"the driver {driver} is not installed",
+            hint=f"pip install 'market-spine[{extra}]'",
+        )
 
 
 def _parsed(url: str) -> URL:
@@ -34,5 +80,5 @@ def _parsed(url: str) -> URL:
         # The text is not repeated: it may hold a password where none was recognised.
         raise ConfigurationError(
             "the database URL cannot be read",
-            hint="write it as sqlite:///path/to/file.db",
+            hint=_URLS,
         ) from error

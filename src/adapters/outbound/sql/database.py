@@ -7,14 +7,15 @@ import threading
 from sqlalchemy import Engine
 
 from .choosing import dialect_of
+from .connection_limits import DEFAULT_LIMITS, ConnectionLimits
 from .dialects import Access, Dialect
 
 
 class Database:
     """Hands out engines, safely from several threads. Nothing is opened before it is asked for."""
 
-    def __init__(self, url: str, *, busy_timeout: float) -> None:
-        self.dialect: Dialect = dialect_of(url, busy_timeout=busy_timeout)
+    def __init__(self, url: str, limits: ConnectionLimits = DEFAULT_LIMITS) -> None:
+        self.dialect: Dialect = dialect_of(url, limits)
         self._engines: dict[Access, Engine] = {}
         self._guard = threading.Lock()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
@@ -11,7 +12,6 @@ from sqlalchemy import Connection, Engine, Select, Table
 
 from ....domain.captures import Partition
 from ....domain.errors import SpineError
-from .row_tables import Kind
 
 S = TypeVar("S", bound=Select[Any])
 
@@ -22,6 +22,14 @@ class Access(Enum):
     READ = "read"
     WRITE = "write"
     CREATE = "create"
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Bytes; None where the database does not say."""
+
+    used: int | None = None
+    free: int | None = None
 
 
 class Dialect(Protocol):
@@ -73,33 +81,30 @@ class Dialect(Protocol):
         """The statement, limited to its first ``count`` rows."""
         ...
 
-    def batches(
-        self, connection: Connection, statement: Select[Any], size: int
-    ) -> Generator[list[tuple[Any, ...]], None, None]:
-        """The rows of a statement as the driver gives them, ``size`` at a time."""
+    def read_frames(
+        self,
+        connection: Connection,
+        statement: Select[Any],
+        schema: Mapping[str, pl.DataType],
+        size: int,
+    ) -> Generator[pl.DataFrame, None, None]:
+        """What a statement selects, ``size`` rows at a time, exact, in bounded memory.
+
+        ``schema`` names the columns in their order and gives their types. Other statements may be
+        executed between the frames. Yields nothing when there is no row.
+        """
         ...
 
-    def bulk_insert(
+    def insert_frame(
         self,
         connection: Connection,
         table: Table,
         constants: Mapping[str, int],
         frame: pl.DataFrame,
     ) -> None:
-        """Insert all rows of ``frame``, whose columns are the table's in its stored form.
+        """Insert all rows of ``frame``, whose columns are some of the table's; exact.
 
         ``constants`` are further columns with one value for all rows.
-        """
-        ...
-
-    def stored(self, kind: Kind, values: pl.Expr) -> pl.Expr:
-        """Values of a kind as :meth:`bulk_insert` takes them; exact."""
-        ...
-
-    def restored(self, kind: Kind, values: tuple[Any, ...]) -> pl.Series:
-        """What the driver fetched from a column, as a series of the kind's type; exact.
-
-        Of a NAME the column holds the number, which is given back as Int64.
         """
         ...
 
@@ -108,3 +113,7 @@ class Dialect(Protocol):
         ...
 
     def server_version(self, connection: Connection) -> str: ...
+
+    def space(self, connection: Connection) -> Space:
+        """How large the database is and how much room is left, as far as it can tell."""
+        ...

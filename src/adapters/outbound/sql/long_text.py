@@ -29,7 +29,7 @@ def insert_texts(
     takes its longer texts.
     """
     fits = pl.all_horizontal(pl.col(name).str.len_bytes() <= size for name, size in limits.items())
-    transaction.dialect.bulk_insert(
+    transaction.dialect.insert_frame(
         transaction.writing, table, {"capture_key": capture_key}, rows.filter(fits)
     )
     for row in rows.filter(~fits).iter_rows(named=True):

@@ -12,6 +12,7 @@ from .schema_finra_otc import NAME_BYTES
 from .transaction import SqlTransaction
 
 _FEW = 500
+_BATCH_ROWS = 100_000
 _SCHEMA = {"number": pl.Int64(), "name": pl.String()}
 
 
@@ -51,17 +52,15 @@ class Names:
         found = numbers.to_frame("number").join(
             self._known, on="number", how="left", maintain_order="left"
         )
-        return found["name"]
+        return found["name"].alias(numbers.name)
 
     def _load(self, *conditions: ColumnElement[bool]) -> pl.DataFrame:
         columns = self._table.c
-        rows = self._transaction.rows(
-            select(columns.name_no, func.coalesce(columns.name_long, columns.name)).where(
-                columns.capture_key == self._capture_key, *conditions
-            )
+        statement = select(columns.name_no, func.coalesce(columns.name_long, columns.name)).where(
+            columns.capture_key == self._capture_key, *conditions
         )
-        numbers, names = zip(*rows, strict=True) if rows else ((), ())
-        return pl.DataFrame([numbers, names], schema=_SCHEMA)
+        frames = list(self._transaction.frames(statement, _SCHEMA, _BATCH_ROWS))
+        return pl.concat(frames) if frames else pl.DataFrame(schema=_SCHEMA)
 
     def _store(self, fresh: pl.DataFrame) -> None:
         if not fresh.height:

@@ -6,7 +6,7 @@ from sqlalchemy import Column, MetaData, String, Table
 
 from ....domain.errors import ConfigurationError
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 HEAD = REVISIONS[-1]
 
 VERSION = Table(

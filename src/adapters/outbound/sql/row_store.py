@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 from sqlalchemy import Select, Table, delete, select
 
+from .capture_queries import require_capture
 from .metadata import METADATA
 from .names import Names
 from .row_frames import conform
@@ -25,18 +26,20 @@ class SqlRowStore:
         declared = row_table(table)
         target = METADATA.tables[table]
         rows = conform(declared, rows)
+        # Asked once for all rows: a foreign key would ask for each, which is half of a load.
+        require_capture(self._transaction, capture_key)
         self._transaction.write(delete(target).where(target.c.capture_key == capture_key), {})
         if not rows.height:
             return 0
         rows = self._names(declared, capture_key).encode(
             rows, [field.name for field in declared.fields if field.kind is Kind.NAME]
         )
-        dialect = self._transaction.dialect
-        stored = rows.select(
-            dialect.stored(field.kind, pl.col(field.name)).alias(field.stored_as)
-            for field in declared.fields
+        self._transaction.dialect.insert_frame(
+            self._transaction.writing,
+            target,
+            {"capture_key": capture_key},
+            rows.select(pl.col(field.name).alias(field.stored_as) for field in declared.fields),
         )
-        dialect.bulk_insert(self._transaction.writing, target, {"capture_key": capture_key}, stored)
         return rows.height
 
     def read(
@@ -52,23 +55,10 @@ class SqlRowStore:
         fields = declared.chosen(columns)
         statement = row_selection(declared, capture_key, fields, where or {})
         names = self._names(declared, capture_key)
-        for batch in self._transaction.batches(statement, batch_rows):
-            yield self._frame(fields, batch, names)
-
-    def _frame(
-        self, fields: Sequence[RowField], batch: list[tuple[Any, ...]], names: Names
-    ) -> pl.DataFrame:
-        restored = self._transaction.dialect.restored
-        values = (
-            restored(field.kind, column).alias(field.name)
-            for field, column in zip(fields, zip(*batch, strict=True), strict=True)
-        )
-        return pl.DataFrame(
-            [
-                names.decode(column).alias(column.name) if field.kind is Kind.NAME else column
-                for field, column in zip(fields, values, strict=True)
-            ]
-        )
+        schema = {field.name: field.stored_dtype for field in fields}
+        encoded = [field.name for field in fields if field.kind is Kind.NAME]
+        for frame in self._transaction.frames(statement, schema, batch_rows):
+            yield frame.with_columns(names.decode(frame[name]) for name in encoded)
 
     def _names(self, declared: RowTable, capture_key: int) -> Names:
         return Names(self._transaction, METADATA.tables[declared.names_table], capture_key)

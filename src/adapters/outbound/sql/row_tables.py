@@ -53,6 +53,11 @@ class RowField:
     def stored_as(self) -> str:
         return self.column or (f"{self.name}_no" if self.kind is Kind.NAME else self.name)
 
+    @property
+    def stored_dtype(self) -> pl.DataType:
+        """Its type in the database's frames: a NAME stands there by its number."""
+        return pl.Int64() if self.kind is Kind.NAME else self.kind.dtype
+
 
 @dataclass(frozen=True, slots=True)
 class RowTable:

@@ -89,6 +89,16 @@ MANIFEST = Table(
     Column("blocked", SmallInteger, nullable=False),
 )
 
+PARTITION_LOCKS = Table(
+    "partition_locks",
+    METADATA,
+    Column("domain_name", varchar(100), primary_key=True),
+    Column("period_date", Date, primary_key=True),
+    Column("segment", varchar(200), primary_key=True),
+    # Counts how often: a row is held by changing it, where the database has no other locks.
+    Column("taken", BigInteger, nullable=False),
+)
+
 LINEAGE = Table(
     "lineage",
     METADATA,

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Date, Double, ForeignKey, Integer, Table, Text
 from sqlalchemy.types import TypeEngine
 
-from .column_types import code, quantity, varchar
+from .column_types import code, generated_key, quantity, varchar
 from .metadata import METADATA
 from .row_tables import FINRA_OTC_NAMES, FINRA_OTC_TABLES, Kind, RowTable
 
@@ -31,7 +31,8 @@ def _row_table(table: RowTable) -> Table:
     return Table(
         table.name,
         METADATA,
-        Column("capture_key", ForeignKey("captures.capture_key"), primary_key=True),
+        # No foreign key: the store asks once whether the capture is there, not once for each row.
+        Column("capture_key", generated_key(), primary_key=True, autoincrement=False),
         *(
             Column(
                 field.stored_as,

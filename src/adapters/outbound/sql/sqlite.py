@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Generator, Mapping
@@ -16,15 +17,15 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from ....domain.captures import Partition
 from ....domain.errors import ConfigurationError, SpineError
-from .dialects import Access, S
-from .row_tables import Kind
+from .connection_limits import ConnectionLimits
+from .dialects import Access, S, Space
 from .sqlite_errors import explain
+from .sqlite_values import restored_frame, stored_frame
 
 CHUNK_ROWS = 10_000
 _ROWS_A_STATEMENT = 100
 # Builds of SQLite exist that take no more than 999 parameters.
 _PARAMETERS_A_STATEMENT = 900
-_MILLIONTH = pl.lit("0.000001").cast(pl.Decimal(18, 6))
 
 _PRAGMAS = (
     "foreign_keys = ON",
@@ -49,14 +50,14 @@ class SqliteDialect:
 
     backend = "sqlite"
 
-    def __init__(self, url: URL, *, busy_timeout: float) -> None:
+    def __init__(self, url: URL, limits: ConnectionLimits) -> None:
         if not url.database or url.database == ":memory:" or url.query:
             raise ConfigurationError(
                 "the SQLite URL must name a file, without options",
                 hint="write it as sqlite:///path/to/file.db",
             )
         self._path = Path(url.database).expanduser().absolute()
-        self._busy_timeout = busy_timeout
+        self._busy_timeout = limits.busy_timeout
 
     @property
     def location(self) -> str:
@@ -146,27 +147,32 @@ class SqliteDialect:
     def first(self, statement: S, count: int) -> S:
         return statement.limit(count)
 
-    def batches(
-        self, connection: Connection, statement: Select[Any], size: int
-    ) -> Generator[list[tuple[Any, ...]], None, None]:
+    def read_frames(
+        self,
+        connection: Connection,
+        statement: Select[Any],
+        schema: Mapping[str, pl.DataType],
+        size: int,
+    ) -> Generator[pl.DataFrame, None, None]:
         with connection.execute(statement) as result:
             cursor: sqlite3.Cursor = result.cursor  # type: ignore[assignment]  # pysqlite's own
             while True:
                 try:
-                    batch = cursor.fetchmany(size)
+                    rows = cursor.fetchmany(size)
                 except sqlite3.Error as error:
                     raise self.translate(error) from error
-                if not batch:
+                if not rows:
                     return
-                yield batch
+                yield restored_frame(rows, schema)
 
-    def bulk_insert(
+    def insert_frame(
         self,
         connection: Connection,
         table: Table,
         constants: Mapping[str, int],
         frame: pl.DataFrame,
     ) -> None:
+        frame = stored_frame(frame)
         width = frame.width
         many = max(1, min(_ROWS_A_STATEMENT, _PARAMETERS_A_STATEMENT // width))
         fixed = tuple(constants.values())
@@ -187,30 +193,16 @@ class SqliteDialect:
                 if groups:
                     connection.exec_driver_sql(statement, groups)
 
-    def stored(self, kind: Kind, values: pl.Expr) -> pl.Expr:
-        if kind is Kind.QUANTITY:
-            return values.to_physical().cast(pl.Int64)
-        if kind is Kind.DAY:
-            return values.dt.to_string("%Y-%m-%d")
-        return values
-
-    def restored(self, kind: Kind, values: tuple[Any, ...]) -> pl.Series:
-        if kind is Kind.QUANTITY:
-            millionths = pl.Series(values, dtype=pl.Int64).cast(pl.Decimal(38, 0))
-            return (
-                millionths.to_frame("value")
-                .select((pl.col("value") * _MILLIONTH).cast(pl.Decimal(18, 6)))
-                .to_series()
-            )
-        if kind is Kind.DAY:
-            return pl.Series(values, dtype=pl.String).str.to_date("%Y-%m-%d")
-        return pl.Series(values, dtype=pl.Int64 if kind is Kind.NAME else kind.dtype)
-
     def translate(self, error: BaseException) -> SpineError:
         return explain(error, self._path, self._busy_timeout)
 
     def server_version(self, connection: Connection) -> str:
         return str(connection.exec_driver_sql("SELECT sqlite_version()").scalar_one())
+
+    def space(self, connection: Connection) -> Space:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        size = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+        return Space(used=pages * size, free=shutil.disk_usage(self._path.parent).free)
 
 
 def _switched_to_wal(connection: sqlite3.Connection, *, patient: bool) -> bool:

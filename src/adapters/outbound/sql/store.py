@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from ....ports.storage import StoreStatus, UnitOfWork
 from . import schema  # noqa: F401  # fills the MetaData
 from .admin import SqlStoreAdmin
+from .connection_limits import DEFAULT_LIMITS, ConnectionLimits
 from .database import Database
 from .dialects import Access
 from .transaction import SqlTransaction
@@ -17,12 +18,11 @@ from .unit_of_work import SqlUnitOfWork
 class SqlStore:
     """Units of work on the database of a URL, and the schema behind them.
 
-    ``busy_timeout`` is how many seconds a writer waits for others before it gives up with a
-    TRANSIENT error. Nothing is opened before the first call; one store serves many threads.
+    Nothing is opened before the first call; one store serves many threads.
     """
 
-    def __init__(self, url: str, *, busy_timeout: float = 30.0) -> None:
-        self._database = Database(url, busy_timeout=busy_timeout)
+    def __init__(self, url: str, limits: ConnectionLimits = DEFAULT_LIMITS) -> None:
+        self._database = Database(url, limits)
         self._admin = SqlStoreAdmin(self._database)
 
     @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
+import polars as pl
 from sqlalchemy import Connection, CursorResult, Executable, Select
 
 from ....domain.errors import LoadError, SpineError
@@ -56,18 +57,20 @@ class SqlTransaction:
     ) -> CursorResult[Any]:
         return self.writing.execute(statement, values)
 
-    def batches(self, statement: Select[Any], size: int) -> Iterator[list[tuple[Any, ...]]]:
-        """What the driver fetches, untouched, ``size`` rows at a time."""
-        batches = self.dialect.batches(self.reading, statement, size)
-        self._fetching.add(batches)
+    def frames(
+        self, statement: Select[Any], schema: Mapping[str, pl.DataType], size: int
+    ) -> Iterator[pl.DataFrame]:
+        """What a statement selects, ``size`` rows at a time."""
+        frames = self.dialect.read_frames(self.reading, statement, schema, size)
+        self._fetching.add(frames)
         try:
-            for batch in batches:
-                yield batch
+            for frame in frames:
+                yield frame
                 # Leaving the unit of work has ended the fetching: say so, never "no more rows".
                 _ = self.reading
         finally:
-            batches.close()
-            self._fetching.discard(batches)
+            frames.close()
+            self._fetching.discard(frames)
 
     def commit(self) -> None:
         connection = self.writing
@@ -83,6 +86,6 @@ class SqlTransaction:
             self._connection.rollback()
 
     def _stop_fetching(self) -> None:
-        for batches in tuple(self._fetching):
-            batches.close()
+        for frames in tuple(self._fetching):
+            frames.close()
         self._fetching.clear()

@@ -1,0 +1,203 @@
+"""PostgreSQL: rows go in by COPY and come out through a server-side cursor."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Mapping
+from io import BytesIO
+from itertools import count
+from typing import Any
+
+import polars as pl
+import psycopg
+from psycopg import sql
+from sqlalchemy import URL, Connection, Engine, Select, Table, create_engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.pool import NullPool, QueuePool
+
+from ....domain.captures import Partition
+from ....domain.errors import ConfigurationError, SpineError
+from .connection_limits import ConnectionLimits
+from .dialects import Access, S, Space
+from .postgres_errors import explain
+
+CHUNK_ROWS = 50_000
+_SCHEMA_LOCK = 0x5350494E45  # "SPINE"
+_ISOLATION = {
+    # One moment for all that is read.
+    Access.READ: {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+    # What another one committed while this one waited for a lock is seen.
+    Access.WRITE: {"isolation_level": "READ COMMITTED"},
+    Access.CREATE: {"isolation_level": "READ COMMITTED"},
+}
+_cursor_numbers = count()
+
+
+class PostgresDialect:
+    """A database on a server. Tables are made in, and looked for in, the current schema."""
+
+    backend = "postgresql"
+
+    def __init__(self, url: URL, limits: ConnectionLimits) -> None:
+        self._url = _complete(url, limits)
+        self._limits = limits
+
+    @property
+    def location(self) -> str:
+        url = self._url
+        host = url.host or url.query.get("host") or "localhost"
+        place = f"{host}:{url.port}" if url.port else host
+        return f"postgresql://{place}/{url.database or url.username or ''}"
+
+    def exists(self) -> bool:
+        return True
+
+    def engine(self, access: Access) -> Engine:
+        limits = self._limits
+        pooled: dict[str, Any] = {
+            "poolclass": QueuePool,
+            "pool_size": limits.pool_size,
+            "max_overflow": 0,
+            "pool_timeout": limits.pool_timeout,
+            # A connection that the server has closed meanwhile is replaced before it is used.
+            "pool_pre_ping": True,
+        }
+        engine = create_engine(
+            self._url,
+            execution_options=_ISOLATION[access],
+            **({"poolclass": NullPool} if access is Access.CREATE else pooled),
+        )
+
+        @event.listens_for(engine, "handle_error")
+        def handle_error(context: ExceptionContext) -> SpineError | None:
+            if not isinstance(context.original_exception, Exception):
+                return None  # Ctrl-C is no database error: it is raised as it is
+            return self.translate(context.original_exception)
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            # The driver begins, and the server takes a snapshot, with the first statement only.
+            connection.exec_driver_sql("SELECT 1").close()
+
+        return engine
+
+    def prepare(self) -> None:
+        with self.engine(Access.CREATE).connect() as connection:
+            encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        if encoding != "UTF8":
+            raise ConfigurationError(
+                f"{self.location} keeps text as {encoding}",
+                hint="create the database with ENCODING 'UTF8': other encodings lose characters",
+            )
+
+    def has_table(self, connection: Connection, name: str | None) -> bool:
+        found = connection.exec_driver_sql(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
+            " AND (%(name)s::text IS NULL OR tablename = %(name)s::text))",
+            {"name": name},
+        )
+        return bool(found.scalar_one())
+
+    def lock_schema(self, connection: Connection) -> None:
+        _lock(connection, _SCHEMA_LOCK)
+
+    def lock_partition(self, connection: Connection, partition: Partition) -> None:
+        text = "\0".join((partition.domain, partition.period.isoformat(), partition.segment))
+        digest = hashlib.sha256(text.encode()).digest()
+        _lock(connection, int.from_bytes(digest[:8], signed=True))
+
+    def in_transaction(self, connection: Connection) -> bool:
+        status = _driver(connection).info.transaction_status
+        return status is psycopg.pq.TransactionStatus.INTRANS
+
+    def first(self, statement: S, count: int) -> S:
+        return statement.limit(count)
+
+    def read_frames(
+        self,
+        connection: Connection,
+        statement: Select[Any],
+        schema: Mapping[str, pl.DataType],
+        size: int,
+    ) -> Generator[pl.DataFrame, None, None]:
+        compiled = statement.compile(
+            dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
+        )
+        try:
+            with _driver(connection).cursor(
+                f"spine_{next(_cursor_numbers)}", binary=True
+            ) as cursor:
+                cursor.execute(str(compiled), compiled.params)
+                while rows := cursor.fetchmany(size):
+                    columns = zip(*rows, strict=True)
+                    yield pl.DataFrame(
+                        [
+                            pl.Series(name, values, dtype=dtype)
+                            for (name, dtype), values in zip(schema.items(), columns, strict=True)
+                        ]
+                    )
+        except psycopg.Error as error:
+            raise self.translate(error) from error
+
+    def insert_frame(
+        self,
+        connection: Connection,
+        table: Table,
+        constants: Mapping[str, int],
+        frame: pl.DataFrame,
+    ) -> None:
+        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
+            sql.Identifier(table.name),
+            sql.SQL(", ").join(map(sql.Identifier, (*constants, *frame.columns))),
+        )
+        fixed = [pl.lit(value).alias(name) for name, value in constants.items()]
+        try:
+            with _driver(connection).cursor().copy(statement) as copy:
+                for offset in range(0, frame.height, CHUNK_ROWS):
+                    chunk = BytesIO()
+                    # Null is an empty field, an empty text a quoted one: on both sides.
+                    frame.slice(offset, CHUNK_ROWS).select(*fixed, pl.all()).write_csv(
+                        chunk, include_header=False, datetime_format="%Y-%m-%d %H:%M:%S%.6f"
+                    )
+                    copy.write(chunk.getbuffer())
+        except psycopg.Error as error:
+            raise self.translate(error) from error
+
+    def translate(self, error: BaseException) -> SpineError:
+        return explain(error, self.location)
+
+    def server_version(self, connection: Connection) -> str:
+        return str(connection.exec_driver_sql("SHOW server_version").scalar_one())
+
+    def space(self, connection: Connection) -> Space:
+        used = connection.exec_driver_sql("SELECT pg_database_size(current_database())")
+        return Space(used=used.scalar_one())
+
+
+def _complete(url: URL, limits: ConnectionLimits) -> URL:
+    """The URL with what every connection needs; what the operator wrote in it wins."""
+    settings = {
+        "lock_timeout": int(limits.busy_timeout * 1000),
+        "statement_timeout": int((limits.statement_timeout or 0) * 1000),
+        "TimeZone": "UTC",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    given = url.query.get("options", "")
+    wanted = {
+        "connect_timeout": str(max(2, round(limits.connect_timeout))),
+        "application_name": "market-spine",
+        "client_encoding": "utf8",
+        **{name: value for name, value in url.query.items() if isinstance(value, str)},
+        "options": f"{options} {given}".strip(),
+    }
+    return url.set(drivername="postgresql+psycopg").update_query_dict(wanted)
+
+
+def _lock(connection: Connection, key: int) -> None:
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%(key)s)", {"key": key}).close()
+
+
+def _driver(connection: Connection) -> psycopg.Connection[Any]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)  # noqa: S101  # the engine's own driver
+    return driver
