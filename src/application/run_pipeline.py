@@ -11,6 +11,7 @@ from typing import Any
 
 from ..domain.errors import (
     Category,
+    ConflictError,
     SpineError,
     TransformError,
     as_spine_error,
@@ -30,6 +31,7 @@ from .context import RunContext, RunOutcome
 from .masking import Masking
 from .read_datasets import ReadDatasets
 from .run_recorder import RunRecorder
+from .unit_attempts import UNIT_ATTEMPTS, undisturbed
 from .workflow_inputs import Catalog, filled
 
 log = logging.getLogger(__name__)
@@ -56,7 +58,10 @@ class _Task:
 
 @dataclass(frozen=True, slots=True)
 class RunPipeline:
-    """The dispatcher. One run is one transaction: its writes and its outcome commit together."""
+    """The dispatcher. One run is one transaction: its writes and its outcome commit together.
+
+    A transaction that the store ends for another one's sake is done again as a whole.
+    """
 
     store: Store
     sources: Sources
@@ -104,7 +109,14 @@ class RunPipeline:
 
     def _run(self, task: _Task, force: bool, parent: str | None, step: str | None) -> RunOutcome:
         run = self._begin(task, parent, step)
-        context = RunContext(
+        for left in reversed(range(UNIT_ATTEMPTS)):
+            outcome = self._within(self._context(run, task, force), task, may_repeat=left > 0)
+            if outcome is not None:
+                return outcome
+        raise AssertionError("the last attempt has an outcome")
+
+    def _context(self, run: Run, task: _Task, force: bool) -> RunContext:
+        return RunContext(
             run,
             force=force,
             store=self.store,
@@ -114,8 +126,12 @@ class RunPipeline:
             execute=self,
             hide=task.masking.text,
         )
+
+    def _within(self, context: RunContext, task: _Task, *, may_repeat: bool) -> RunOutcome | None:
+        """One attempt at the whole run; None when a conflict undid it and it may be repeated."""
+        run = context.run
         try:
-            return self._conclude(context, task)
+            return self._conclude(context, task, may_repeat=may_repeat)
         except Exception as error:
             failed = as_spine_error(error, doing=f"run {run.id}").within(context.where)
             context.close()
@@ -148,7 +164,9 @@ class RunPipeline:
             raise as_spine_error(error, doing=f"beginning {task.name}") from error
         return run
 
-    def _conclude(self, context: RunContext, task: _Task) -> RunOutcome:
+    def _conclude(
+        self, context: RunContext, task: _Task, *, may_repeat: bool
+    ) -> RunOutcome | None:
         """Do the work, then commit its writes with its outcome, or record the failure alone."""
         started = self.clock.monotonic()
         attempted = self._attempt(context, task)
@@ -162,6 +180,9 @@ class RunPipeline:
             failed = as_spine_error(error, doing=f"committing run {run.id}").within(context.where)
             result = Result.failure(failed, warnings=result.warnings).timed(result.duration)
         context.close()
+        if may_repeat and isinstance(result.error, ConflictError):
+            log.info("run %s is done again: %s", run.id, result.error)
+            return None
         recorded = self._recorder.end(self._finished(context.run, result))
         # A commit may raise when it has taken effect: what run history says counts.
         took_effect = (recorded.state, recorded.finished_at) == (run.state, run.finished_at)
@@ -250,10 +271,13 @@ class RunPipeline:
             step=step.name,
             warnings=(f"skipped, because {', '.join(blocked)} did not succeed",),
         )
+        undisturbed(lambda: self._add(run))
+        return RunOutcome(run, Result.success(warnings=run.warnings))
+
+    def _add(self, run: Run) -> None:
         with self.store.write() as unit:
             unit.runs.add(run)
             unit.commit()
-        return RunOutcome(run, Result.success(warnings=run.warnings))
 
 
 def _specs(names: Collection[str], secret: Collection[str]) -> tuple[ParameterSpec, ...]:

@@ -10,6 +10,7 @@ from ..domain.errors import ErrorContext, SpineError, as_spine_error
 from ..domain.runs import Run, RunState
 from ..ports.runtime import Clock, Processes
 from ..ports.storage import RunStore, Store
+from .unit_attempts import undisturbed
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +34,7 @@ class RunRecorder:
         """
         late = tuple(self._late.values())
         try:
-            with self.store.write() as unit:
-                for ended in late:
-                    unit.runs.finish(ended)
-                self._close_interrupted(unit.runs.live(), unit.runs)
-                unit.runs.add(run)
-                unit.commit()
+            undisturbed(lambda: self._add(run, late))
         except Exception as error:
             failed = as_spine_error(error, doing=f"recording the begin of {run.pipeline}")
             # What a commit that raised has done is not known.
@@ -50,14 +46,26 @@ class RunRecorder:
     def end(self, run: Run) -> Run:
         """Record the outcome of a run; what run history says of it, where that is another one."""
         try:
-            with self.store.write() as unit:
-                if not unit.runs.finish(run):
-                    return unit.runs.get(run.id) or run
-                unit.commit()
+            return undisturbed(lambda: self._finish(run))
         except Exception as error:
             failed = as_spine_error(error, doing=f"recording the outcome of run {run.id}")
             log.error("run %s ended %s, not recorded yet: %s", run.id, run.state.value, failed)  # noqa: TRY400  # typed, and said in full
             self._late[run.id] = run
+        return run
+
+    def _add(self, run: Run, late: Iterable[Run]) -> None:
+        with self.store.write() as unit:
+            for ended in late:
+                unit.runs.finish(ended)
+            self._close_interrupted(unit.runs.live(), unit.runs)
+            unit.runs.add(run)
+            unit.commit()
+
+    def _finish(self, run: Run) -> Run:
+        with self.store.write() as unit:
+            if not unit.runs.finish(run):
+                return unit.runs.get(run.id) or run
+            unit.commit()
         return run
 
     def _close_interrupted(self, live: Iterable[Run], runs: RunStore) -> None:

@@ -4,6 +4,7 @@
     ├── SourceError            a source could not be reached, read or understood
     ├── TransformError         a calculation or a pipeline function failed
     ├── LoadError              a store refused what was written to it
+    │   └── ConflictError      a store ended a unit of work for another one's sake: do it again
     ├── ValidationError        input (parameter, file, row set) is not what was declared
     └── ConfigurationError     settings, registrations or wiring are wrong
 
@@ -198,6 +199,15 @@ class LoadError(SpineError):
     default_category = Category.LOAD
 
 
+class ConflictError(LoadError):
+    """A store ended a unit of work, of which nothing was kept, in favour of another one.
+
+    Raised for deadlocks and the like. The same work, done again as a whole, may succeed.
+    """
+
+    default_category = Category.TRANSIENT
+
+
 class ValidationError(SpineError):
     """A parameter, a file or a set of rows is not what was declared."""
 
@@ -217,6 +227,7 @@ _TYPES: dict[str, type[SpineError]] = {
         SourceError,
         TransformError,
         LoadError,
+        ConflictError,
         ValidationError,
         ConfigurationError,
     )

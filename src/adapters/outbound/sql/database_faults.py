@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ....domain.errors import Category, ConfigurationError, LoadError, SpineError
+from ....domain.errors import Category, ConfigurationError, ConflictError, LoadError, SpineError
 
 
 class Fault(StrEnum):
@@ -73,11 +73,13 @@ _MEANINGS = {
         "{where} ended this transaction, because it and another one waited for each other",
         Category.TRANSIENT,
         _AGAIN,
+        ConflictError,
     ),
     Fault.SERIALIZATION: _Meaning(
         "{where} ended this transaction, because another one changed what it had read",
         Category.TRANSIENT,
         _AGAIN,
+        ConflictError,
     ),
     Fault.LOCK_TIMEOUT: _Meaning(
         "other processes kept locked in {where} what was to be changed",
