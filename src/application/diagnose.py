@@ -11,6 +11,7 @@ from ..ports.archive import RawArchive
 from ..ports.storage import Store, StoreAdmin, StoreStatus
 
 _SHOWN = 10
+_LITTLE_SPACE = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,11 @@ class Diagnose:
         where = f"{status.backend} {status.server_version} at {status.location}"
         if status.revision is None:
             return status, [Finding("database", True, f"{where}; the first run creates the schema")]
-        found = [Finding("database", True, f"{where}; answers in {status.latency * 1e3:.1f} ms")]
+        found = [
+            Finding("database", True, f"{where}; answers in {status.latency * 1e3:.1f} ms"),
+            _pool(status),
+            _space(status),
+        ]
         if status.current:
             found.append(Finding("schema", True, f"revision {status.revision}"))
         else:
@@ -115,6 +120,32 @@ class Diagnose:
             f"({told})",
             "fetch the file again and run it with --force",
         )
+
+
+def _pool(status: StoreStatus) -> Finding:
+    told = "as many connections as are needed"
+    if status.pool_size is not None:
+        told = f"up to {status.pool_size} connections to read and as many to write"
+    if status.connections is None or status.connection_limit is None:
+        return Finding("pool", True, told)
+    told += f"; the server has {status.connections:,} of {status.connection_limit:,} in use"
+    if status.connections + 2 * (status.pool_size or 0) <= status.connection_limit:
+        return Finding("pool", True, told)
+    return Finding("pool", False, told, "lower SPINE_DATABASE_POOL_SIZE or let the server have more")
+
+
+def _space(status: StoreStatus) -> Finding:
+    used = "size not told" if status.used is None else f"{_megabytes(status.used)} used"
+    if status.free is None:
+        return Finding("space", True, f"{used}; how much is free the server does not tell")
+    told = f"{used}, {_megabytes(status.free)} free"
+    if status.free >= _LITTLE_SPACE:
+        return Finding("space", True, told)
+    return Finding("space", False, told, "free some space: a week of 1,000,000 rows takes 200 MB")
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"
 
 
 def _files(count: int) -> str:

@@ -171,7 +171,12 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """What the operator asks of a store. ``latency`` is in seconds."""
+    """What the operator asks of a store. ``latency`` is in seconds.
+
+    ``used`` and ``free`` are bytes, ``connections`` those that the server has of at most
+    ``connection_limit``; None where the database does not say. ``pool_size`` is how many this
+    process takes to read with, and as many to write with; None where it takes what it needs.
+    """
 
     backend: str
     location: str
@@ -179,6 +184,11 @@ class StoreStatus:
     revision: str | None
     expected_revision: str
     latency: float
+    used: int | None = None
+    free: int | None = None
+    connections: int | None = None
+    connection_limit: int | None = None
+    pool_size: int | None = None
 
     @property
     def current(self) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from ....domain.errors import ConfigurationError
 from ....ports.storage import StoreStatus
 from .database import Database
-from .dialects import Access
+from .dialects import Access, Space
 from .revisions import HEAD, VERSION, require_current, require_known
 
 
@@ -37,19 +37,26 @@ class SqlStoreAdmin:
 
     def status(self) -> StoreStatus:
         dialect = self._database.dialect
-        started = time.perf_counter()
-        version, revision = "", None
+        version, revision, space, latency = "", None, Space(), 0.0
         if dialect.exists():
             with self._database.engine(Access.READ).connect() as connection:
+                started = time.perf_counter()
                 version = dialect.server_version(connection)
+                latency = time.perf_counter() - started
                 revision = self._revision(connection)
+                space = dialect.space(connection)
         return StoreStatus(
             backend=dialect.backend,
             location=dialect.location,
             server_version=version,
             revision=revision,
             expected_revision=HEAD,
-            latency=time.perf_counter() - started,
+            latency=latency,
+            used=space.used,
+            free=space.free,
+            connections=space.connections,
+            connection_limit=space.connection_limit,
+            pool_size=dialect.pool_size,
         )
 
     def ensure_ready(self) -> None:

@@ -26,10 +26,12 @@ class Access(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Bytes; None where the database does not say."""
+    """Bytes, and connections at the server; None where the database does not say."""
 
     used: int | None = None
     free: int | None = None
+    connections: int | None = None
+    connection_limit: int | None = None
 
 
 class Dialect(Protocol):
@@ -43,6 +45,11 @@ class Dialect(Protocol):
     @property
     def location(self) -> str:
         """Where it is, without secrets."""
+        ...
+
+    @property
+    def pool_size(self) -> int | None:
+        """How many connections there are at most to read with, and as many to write with."""
         ...
 
     def exists(self) -> bool:

@@ -49,6 +49,10 @@ class PostgresDialect:
         place = f"{host}:{url.port}" if url.port else host
         return f"postgresql://{place}/{url.database or url.username or ''}"
 
+    @property
+    def pool_size(self) -> int:
+        return self._limits.pool_size
+
     def exists(self) -> bool:
         return True
 
@@ -170,8 +174,12 @@ class PostgresDialect:
         return str(connection.exec_driver_sql("SHOW server_version").scalar_one())
 
     def space(self, connection: Connection) -> Space:
-        used = connection.exec_driver_sql("SELECT pg_database_size(current_database())")
-        return Space(used=used.scalar_one())
+        told = connection.exec_driver_sql(
+            "SELECT pg_database_size(current_database()),"
+            " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),"
+            " current_setting('max_connections')::int"
+        ).one()
+        return Space(used=told[0], connections=told[1], connection_limit=told[2])
 
 
 def _complete(url: URL, limits: ConnectionLimits) -> URL:

@@ -49,6 +49,7 @@ class SqliteDialect:
     """A database in the file that a URL names. Relative paths are resolved once, here."""
 
     backend = "sqlite"
+    pool_size = None
 
     def __init__(self, url: URL, limits: ConnectionLimits) -> None:
         if not url.database or url.database == ":memory:" or url.query:
