@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from io import BytesIO
 from itertools import count
 from typing import Any
@@ -156,14 +158,12 @@ class PostgresDialect:
         )
         fixed = [pl.lit(value).alias(name) for name, value in constants.items()]
         try:
-            with _driver(connection).cursor().copy(statement) as copy:
-                for offset in range(0, frame.height, CHUNK_ROWS):
-                    chunk = BytesIO()
-                    # Null is an empty field, an empty text a quoted one: on both sides.
-                    frame.slice(offset, CHUNK_ROWS).select(*fixed, pl.all()).write_csv(
-                        chunk, include_header=False, datetime_format="%Y-%m-%d %H:%M:%S%.6f"
-                    )
-                    copy.write(chunk.getbuffer())
+            with (
+                closing(_csv_chunks(frame, fixed)) as chunks,
+                _driver(connection).cursor().copy(statement) as copy,
+            ):
+                for chunk in chunks:
+                    copy.write(chunk)
         except psycopg.Error as error:
             raise self.translate(error) from error
 
@@ -180,6 +180,26 @@ class PostgresDialect:
             " current_setting('max_connections')::int"
         ).one()
         return Space(used=told[0], connections=told[1], connection_limit=told[2])
+
+
+def _csv_chunks(frame: pl.DataFrame, fixed: list[pl.Expr]) -> Generator[bytes, None, None]:
+    """The rows as CSV; the next chunk is written while the server takes the one before.
+
+    Null is an empty field, an empty text a quoted one: to polars as to the server.
+    """
+
+    def written(offset: int) -> bytes:
+        rows = frame.slice(offset, CHUNK_ROWS).select(*fixed, pl.all())
+        text = BytesIO()
+        rows.write_csv(text, include_header=False, datetime_format="%Y-%m-%d %H:%M:%S%.6f")
+        return text.getvalue()
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy") as ahead:
+        following = ahead.submit(written, 0)
+        for offset in range(CHUNK_ROWS, frame.height, CHUNK_ROWS):
+            chunk, following = following.result(), ahead.submit(written, offset)
+            yield chunk
+        yield following.result()
 
 
 def _complete(url: URL, limits: ConnectionLimits) -> URL:
