@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from ..ports.progress import Progress
 from .settings import Settings, load_settings, unknown_variables
 
 if TYPE_CHECKING:
+    from ..application.copy_store import CopyStore
     from ..application.diagnose import Diagnose
     from ..application.read_datasets import Dataset, ReadDatasets
     from ..application.read_evidence import ReadEvidence
@@ -56,6 +59,27 @@ class Application:
     def admin(self) -> StoreAdmin:
         return self.container.admin()
 
+    @contextmanager
+    def copy_store(self, source: str | None, target: str) -> Iterator[CopyStore]:
+        from ..adapters.outbound.sql.copying import (
+            SqlCopySource,
+            SqlCopyTarget,
+            require_two_databases,
+        )
+        from ..application.copy_store import CopyStore
+        from .database_urls import read_url
+
+        limits = self.settings.connection_limits
+        origin = self.settings.url if source is None else read_url(source)
+        goal = read_url(target)
+        reading, writing = SqlCopySource(origin, limits), SqlCopyTarget(goal, limits)
+        require_two_databases(origin, goal)
+        try:
+            yield CopyStore(reading, writing, self.container.clock(), self.container.progress())
+        finally:
+            reading.close()
+            writing.close()
+
     def diagnose(self) -> Diagnose:
         from ..application.diagnose import Diagnose
 
@@ -70,14 +94,14 @@ class Application:
             modules=self._modules,
         )
 
-    def serve(self, listen: str) -> None:
+    def serve(self, listen: str, *, insecure: bool) -> None:
         from ..adapters.inbound.grpc.server import serve
 
         def ready(port: int) -> None:
             host = listen.rpartition(":")[0]
             print(f"serving gRPC on {host}:{port}", flush=True)
 
-        serve(listen, self.container.read_runs(), ready=ready)
+        serve(listen, self.container.read_runs(), insecure=insecure, ready=ready)
 
     def _facts(self) -> dict[str, str]:
         return {

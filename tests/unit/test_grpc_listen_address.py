@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_spine.adapters.inbound.grpc.listen_address import loopback_address
+from market_spine.adapters.inbound.grpc.listen_address import listening_address
 from market_spine.domain.errors import ConfigurationError
 
 
@@ -22,7 +22,7 @@ from market_spine.domain.errors import ConfigurationError
     ],
 )
 def test_an_address_of_this_machine_is_taken(listen: str, bound: str) -> None:
-    assert loopback_address(listen) == bound
+    assert listening_address(listen) == bound
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,20 @@ def test_an_address_of_this_machine_is_taken(listen: str, bound: str) -> None:
 )
 def test_an_address_that_others_reach_is_refused_with_the_reason(listen: str) -> None:
     with pytest.raises(ConfigurationError, match="TLS and authentication") as refused:
-        loopback_address(listen)
+        listening_address(listen)
 
     assert "127.0.0.1" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:50051", "[::]:50051", "10.1.2.3:0"])
+def test_an_address_that_others_reach_is_taken_from_who_insists(listen: str) -> None:
+    assert listening_address(listen, insecure=True) == listen
+
+
+@pytest.mark.parametrize("listen", ["example.org:50051", "localhost.example.org:1"])
+def test_a_name_is_no_address_to_listen_on(listen: str) -> None:
+    with pytest.raises(ConfigurationError, match="not an address"):
+        listening_address(listen, insecure=True)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +78,7 @@ def test_an_address_that_others_reach_is_refused_with_the_reason(listen: str) ->
 )
 def test_what_is_no_address_is_refused_with_an_example(listen: str) -> None:
     with pytest.raises(ConfigurationError, match="not an address") as refused:
-        loopback_address(listen)
+        listening_address(listen)
 
     assert "127.0.0.1:50051" in str(refused.value.hint)
 
@@ -75,7 +86,7 @@ def test_what_is_no_address_is_refused_with_an_example(listen: str) -> None:
 @given(st.text(max_size=30) | st.from_regex(r"[\[\]0-9a-f:.]{1,20}:[0-9]{1,6}", fullmatch=True))
 def test_any_text_is_taken_or_refused_with_a_typed_error(listen: str) -> None:
     try:
-        bound = loopback_address(listen)
+        bound = listening_address(listen)
     except ConfigurationError:
         return
     assert bound.startswith(("127.", "[::1]:", "[::ffff:"))

@@ -78,4 +78,5 @@ def build(services: ServicesFactory) -> typer.Typer:
     app.add_typer(database.app, name="db")
     app.command("doctor")(database.doctor)
     app.command("serve")(serve.serve)
+    app.command("health")(serve.health)
     return app

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import asking, output
 
 if TYPE_CHECKING:
+    from ....application.copy_store import CopyReport
     from ....ports.storage import StoreStatus
 
 app = typer.Typer(help="The store's schema.", no_args_is_help=True, rich_markup_mode=None)
@@ -29,6 +30,39 @@ def current(context: typer.Context, json: asking.Json = False) -> None:
         _show(status, json)
         if not status.current:
             raise typer.Exit(output.EXIT_FAILED)
+
+
+@app.command("copy")
+def copy(
+    context: typer.Context,
+    target: Annotated[
+        str, typer.Option("--to", help="Database to copy into, empty or new.", metavar="URL")
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="Database to copy; else the configured one.", metavar="URL"),
+    ] = None,
+    batch_rows: Annotated[
+        int, typer.Option(min=1, help="Rows in one transaction.", metavar="N")
+    ] = 50_000,
+    json: asking.Json = False,
+) -> None:
+    """Copy the whole store into another database, and compare both in the end.
+
+    A copy that was cut short goes on where it stopped when the same command is run again; until
+    it is done, its target cannot be used. URL may be env:NAME or file:PATH, so that a password
+    does not stand in the list of processes.
+
+    Example: spine db copy --to env:TARGET_URL
+    """
+    with output.errors_shown():
+        try:
+            with asking.services(context).copy_store(source, target) as copied:
+                report = copied(batch_rows=batch_rows)
+        except KeyboardInterrupt as interrupt:
+            output.note("interrupted: run the same command again, it goes on where it stopped")
+            raise typer.Exit(output.EXIT_INTERRUPTED) from interrupt
+        _show_copy(report, json)
 
 
 def doctor(context: typer.Context, json: asking.Json = False) -> None:
@@ -52,6 +86,27 @@ def doctor(context: typer.Context, json: asking.Json = False) -> None:
             )
         if not all(item.ok for item in findings):
             raise typer.Exit(output.EXIT_FAILED)
+
+
+def _show_copy(report: CopyReport, json: bool) -> None:
+    if json:
+        totals = {"rows": report.rows, "written": report.written}
+        output.print_json({**output.plain(report), **totals})
+        return
+    output.table(
+        "Tables",
+        ["table", "rows", "written", "digest", "seconds"],
+        (
+            (table.name, table.rows, table.written, table.digest, round(table.seconds, 2))
+            for table in report.tables
+        ),
+        narrowing=("seconds", "written"),
+    )
+    output.say(
+        f"{report.target} is a copy of {report.source}: {report.rows:,} rows, "
+        f"{report.written:,} of them written now, in {report.seconds:.1f} s"
+    )
+    output.say("note: raw files are not in the database: copy the folder archive of its home too")
 
 
 def _show(status: StoreStatus, json: bool) -> None:

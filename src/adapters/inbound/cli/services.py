@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from ....application.copy_store import CopyStore
     from ....application.diagnose import Diagnose
     from ....application.read_datasets import Dataset, ReadDatasets
     from ....application.read_evidence import ReadEvidence
@@ -37,9 +39,16 @@ class CliServices(Protocol):
 
     def admin(self) -> StoreAdmin: ...
 
+    def copy_store(self, source: str | None, target: str) -> AbstractContextManager[CopyStore]:
+        """The copy from one database URL to another, or a reference to a URL.
+
+        The source is the configured store when None.
+        """
+        ...
+
     def diagnose(self) -> Diagnose: ...
 
-    def serve(self, listen: str) -> None:
+    def serve(self, listen: str, *, insecure: bool) -> None:
         """Serve gRPC on ``listen`` until a signal ends it."""
         ...
 

@@ -1,4 +1,4 @@
-"""The address to listen on: of this machine only, as long as there is no authentication."""
+"""The address to listen on: of this machine only, unless somebody insists."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _HIGHEST_PORT = 65_535
 
 
-def loopback_address(listen: str) -> str:
+def listening_address(listen: str, *, insecure: bool = False) -> str:
     """``host:port`` in the form that gRPC binds to; localhost becomes 127.0.0.1.
 
     Port 0 stands for any free port. Raises a ConfigurationError for text that is not an address
-    and for an address that another machine could reach.
+    and, unless ``insecure``, for an address that another machine could reach.
     """
     host, colon, port = listen.rpartition(":")
     if not colon or not _PORT.fullmatch(port) or int(port) > _HIGHEST_PORT:
@@ -27,10 +27,12 @@ def loopback_address(listen: str) -> str:
         address = ipaddress.ip_address(bare)
     except ValueError:
         # Another name could lead anywhere, and elsewhere tomorrow.
-        raise _not_local(listen) if bare and bare == host else _not_an_address(listen) from None
+        if bare and bare == host and not insecure:
+            raise _not_local(listen) from None
+        raise _not_an_address(listen) from None
     if (address.version == 6) != (bare != host):  # noqa: PLR2004  # brackets belong to IPv6 alone
         raise _not_an_address(listen)
-    if not address.is_loopback:
+    if not address.is_loopback and not insecure:
         raise _not_local(listen)
     return f"[{address}]:{int(port)}" if bare != host else f"{address}:{int(port)}"
 
@@ -55,5 +57,6 @@ def _not_local(listen: str) -> ConfigurationError:
     return ConfigurationError(
         f"{listen} can be reached from other machines, which needs TLS and authentication; "
         "this version has neither",
-        hint="listen on 127.0.0.1, [::1] or localhost",
+        hint="listen on 127.0.0.1, [::1] or localhost; or say --insecure where the network itself "
+        "keeps strangers out, as between containers",
     )

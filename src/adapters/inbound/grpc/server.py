@@ -17,7 +17,7 @@ from ....application.read_runs import ReadRuns
 from ....v1 import run_service_pb2, run_service_pb2_grpc
 from .error_interceptor import ErrorInterceptor
 from .health import HealthService
-from .listen_address import loopback_address, port_taken
+from .listen_address import listening_address, port_taken
 from .run_service import RunService
 
 DEFAULT_LISTEN = "127.0.0.1:50051"
@@ -46,17 +46,19 @@ def serve(
     listen: str,
     read_runs: ReadRuns,
     *,
+    insecure: bool = False,
     page_key: bytes | None = None,
     ready: Callable[[int], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then let the calls in flight end (10 s at most) and return.
 
-    ``listen`` is host:port of this machine; port 0 takes a free one. ``ready`` is called with the
+    ``listen`` is host:port of this machine; port 0 takes a free one; ``insecure`` allows one that
+    others reach, though there is neither TLS nor authentication. ``ready`` is called with the
     port once calls are accepted. Page tokens are good for servers with the same ``page_key`` (by
     default a fresh one: until this server stops). Raises a ConfigurationError for an address that
     cannot be listened on. Runs in the main thread only, as it takes over both signals.
     """
-    address = loopback_address(listen)
+    address = listening_address(listen, insecure=insecure)
     with (
         ThreadPoolExecutor(_THREADS, thread_name_prefix="use-case") as threads,
         asyncio.Runner(loop_factory=_loop_factory()) as runner,
