@@ -59,6 +59,11 @@ class DelimitedText:
         yield from parser.finish()
 
 
+def _blank(chunk: bytes) -> bool:
+    """Whether there are only empty lines; of any other chunk one byte is looked at."""
+    return chunk[:1] in (b"", b"\r", b"\n") and not chunk.replace(b"\r\n", b"\n").strip(b"\n")
+
+
 class _Parser:
     """Takes chunks apart, carrying over an open quoted record and blank lines, maybe the last."""
 
@@ -71,7 +76,7 @@ class _Parser:
         self._blank = 0
 
     def feed(self, chunk: bytes) -> Iterator[Piece]:
-        if not self._open and not chunk.replace(b"\r\n", b"\n").strip(b"\n"):
+        if not self._open and _blank(chunk):
             self._hold_blank(chunk.count(b"\n"))
             return
         frame = None if self._open else parse_regular(chunk, self._layout)
