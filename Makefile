@@ -6,7 +6,7 @@ PROTOS := $(wildcard proto/market_spine/v1/*.proto)
 SAMPLE := sample
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test check unit bench calendars clean setup
+.PHONY: help run test check unit db2 bench calendars clean setup
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,7 +30,7 @@ setup: $(VENV)/.dev ## Install everything a developer needs into .venv
 run: $(VENV)/.runtime ## Set up, load a sample of three weeks and three tiers, show the results
 	@BIN=$(BIN) SAMPLE=$(SAMPLE) sh examples/tour.sh
 
-test: check unit ## Everything that has to hold: lint, types, layers, protos, tests
+test: check unit db2 ## Everything that has to hold: lint, types, layers, protos, tests
 
 check: $(VENV)/.dev ## Lint, format, types, layers and protos
 	$(BIN)/ruff check .
@@ -39,11 +39,17 @@ check: $(VENV)/.dev ## Lint, format, types, layers and protos
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
 
-unit: $(VENV)/.dev ## All tests
+unit: $(VENV)/.dev ## All tests but those of Db2, over SQLite and a real PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-bench: $(VENV)/.dev ## Time the weekly refresh against sqlite3 .import, as ratios
+db2: $(VENV)/.dev ## The tests of Db2, in a process of their own; the last lines tell what they ran on
+	$(BIN)/python -m pytest tests/db2
+
+bench: $(VENV)/.dev ## Time loads and reads against the databases' own ways, as ratios
 	$(BIN)/python benchmarks/refresh_week.py
+	$(BIN)/python benchmarks/refresh_postgres.py
+	$(BIN)/python benchmarks/bulk_load.py
+	$(BIN)/python benchmarks/read_database.py
 
 calendars: $(VENV)/.dev ## Take the sessions that are shipped from the installed library anew
 	$(BIN)/python -c 'from market_spine.adapters.outbound.calendars import exchange, shipped; \

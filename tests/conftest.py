@@ -11,15 +11,14 @@ from sqlalchemy import URL, make_url
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+def postgres_server() -> Iterator[URL]:
     """The server that all tests of this process share."""
     given = os.environ.get(URL_VARIABLE)
     if given:
         yield make_url(given).set(drivername="postgresql+psycopg")
         return
-    server = started_server(tmp_path_factory.mktemp("postgres") / "data")
-    yield server.url
-    server.stop()
+    with started_server() as server:
+        yield server.url
 
 
 @pytest.fixture
@@ -30,9 +29,7 @@ def postgres_url(postgres_server: URL) -> Iterator[str]:
 
 
 @pytest.fixture
-def mortal_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+def mortal_postgres() -> Iterator[OwnServer]:
     """A server of the test's own, which it may kill and start again."""
-    server = started_server(tmp_path_factory.mktemp("mortal") / "data")
-    yield server
-    server.start()
-    server.stop()
+    with started_server() as server:
+        yield server

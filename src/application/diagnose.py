@@ -74,7 +74,7 @@ class Diagnose:
                     "schema",
                     False,
                     f"revision {status.revision}; this version expects {status.expected_revision}",
-                    "spine db upgrade brings an older schema up to date",
+                    status.advice,
                 )
             )
         return status, found
@@ -131,7 +131,9 @@ def _pool(status: StoreStatus) -> Finding:
     told += f"; the server has {status.connections:,} of {status.connection_limit:,} in use"
     if status.connections + 2 * (status.pool_size or 0) <= status.connection_limit:
         return Finding("pool", True, told)
-    return Finding("pool", False, told, "lower SPINE_DATABASE_POOL_SIZE or let the server have more")
+    return Finding(
+        "pool", False, told, "lower SPINE_DATABASE_POOL_SIZE or let the server have more"
+    )
 
 
 def _space(status: StoreStatus) -> Finding:

@@ -164,9 +164,7 @@ class RunPipeline:
             raise as_spine_error(error, doing=f"beginning {task.name}") from error
         return run
 
-    def _conclude(
-        self, context: RunContext, task: _Task, *, may_repeat: bool
-    ) -> RunOutcome | None:
+    def _conclude(self, context: RunContext, task: _Task, *, may_repeat: bool) -> RunOutcome | None:
         """Do the work, then commit its writes with its outcome, or record the failure alone."""
         started = self.clock.monotonic()
         attempted = self._attempt(context, task)

@@ -9,6 +9,7 @@ from dependency_injector import containers, providers
 
 from ..adapters.outbound.archive.folder import FolderArchive
 from ..adapters.outbound.calendars.exchange import ExchangeCalendar
+from ..adapters.outbound.databases.source import DatabaseSource
 from ..adapters.outbound.files.source import FileSource
 from ..adapters.outbound.sources.registry import SourceRegistry
 from ..adapters.outbound.sources.retrying_sources import RetryingSources
@@ -74,9 +75,9 @@ def _datasets() -> Registry[Dataset]:
 
 
 def _sources(found: Discovered, clock: Clock) -> SourceRegistry:
-    built_in = source_type_of(FileSource)
-    assert built_in is not None  # noqa: S101  # its module declares it
-    return SourceRegistry([built_in, *found.sources], provided={"clock": clock.now})
+    built_in = [source_type_of(kind) for kind in (FileSource, DatabaseSource)]
+    declared = [kind for kind in built_in if kind is not None]
+    return SourceRegistry([*declared, *found.sources], provided={"clock": clock.now})
 
 
 def _ready(store: SqlStore) -> SqlStore:

@@ -176,6 +176,7 @@ class StoreStatus:
     ``used`` and ``free`` are bytes, ``connections`` those that the server has of at most
     ``connection_limit``; None where the database does not say. ``pool_size`` is how many this
     process takes to read with, and as many to write with; None where it takes what it needs.
+    ``advice`` says what to do about a revision that is not the expected one.
     """
 
     backend: str
@@ -189,6 +190,7 @@ class StoreStatus:
     connections: int | None = None
     connection_limit: int | None = None
     pool_size: int | None = None
+    advice: str | None = None
 
     @property
     def current(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import pytest
 from polars.testing import assert_frame_equal
@@ -16,8 +16,8 @@ from ..domain.captures import (
     PartitionFilter,
     RejectFilter,
 )
-from ..domain.errors import SpineError
-from ..domain.runs import RunFilter, RunState
+from ..domain.errors import Category, SpineError
+from ..domain.runs import Run, RunFilter, RunState
 from ..ports.storage import Store, StoreAdmin, UnitOfWork
 from .store_suite_samples import (
     OTC,
@@ -38,7 +38,13 @@ class ManagedStore(Store, StoreAdmin, Protocol):
 
 
 class UnitOfWorkSuite:
-    """Subclasses give a fixture ``store``: a fresh one, ready for use."""
+    """Subclasses give a fixture ``store``: a fresh one, ready for use.
+
+    They say ``snapshot_reads = False`` for a database without snapshots: its readers see what is
+    committed, as of each statement, and may have to wait for writers.
+    """
+
+    snapshot_reads: ClassVar[bool] = True
 
     def test_everything_commits_together(self, store: Store) -> None:
         with store.write() as unit:
@@ -77,7 +83,21 @@ class UnitOfWorkSuite:
             unit.runs.add(a_run("run-2"))
             unit.commit()
 
+    def test_a_reader_never_sees_what_is_not_committed(self, store: Store) -> None:
+        with store.write() as writer:
+            writer.runs.add(a_run())
+            with store.read() as reader:
+                if self.snapshot_reads:
+                    assert reader.runs.get("run-1") is None
+                else:
+                    assert _seen_or_waited(reader) is None
+            writer.commit()
+        with store.read() as reader:
+            assert reader.runs.get("run-1") is not None
+
     def test_a_reader_sees_one_moment(self, store: Store) -> None:
+        if not self.snapshot_reads:
+            pytest.skip("this database has no snapshots")
         (one,) = with_capture(store, "one")
         with store.write() as unit:
             unit.rows.replace(VOLUME, one.key, one_row("OLD"))
@@ -101,7 +121,9 @@ class UnitOfWorkSuite:
             with store.write() as writer:
                 writer.runs.add(a_run())
                 writer.commit()
-            assert reader.runs.list(RunFilter()) == []
+            seen = [run.id for run in reader.runs.list(RunFilter())]
+            # Without snapshots it is that of each statement.
+            assert seen == ([] if self.snapshot_reads else ["run-1"])
 
     def test_a_reader_cannot_write(self, store: Store) -> None:
         (one,) = with_capture(store, "one")
@@ -189,6 +211,16 @@ class StoreAdminSuite:
         store.ensure_ready()
         with store.read() as unit:
             assert unit.captures.get("one") is not None
+
+
+def _seen_or_waited(reader: UnitOfWork) -> Run | None:
+    """What a reader sees of run-1; None also where it waited in vain for whoever writes it."""
+    try:
+        return reader.runs.get("run-1")
+    except SpineError as error:
+        assert error.category is Category.TRANSIENT, error
+        assert error.context.metadata["fault"] == "lock_timeout"
+        return None
 
 
 def _write_everything(unit: UnitOfWork) -> Capture:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from dependency_injector import providers
+from pydantic import SecretStr
 from sqlalchemy import Engine, event
 
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
@@ -36,7 +37,7 @@ _CHANGE_NOTHING = {"write", "writer", "entered", "get", "list", "live", "lineage
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to run on the store in ``home``, how many times, and where to die.
+    """What to run on the store of ``home``, how many times, and where to die.
 
     ``die_at`` is the number of a call that changes store or archive, ``die_at_statement`` that of
     an SQL statement; both from 1. With ``wait`` the process says that it is ready, and begins
@@ -69,10 +70,21 @@ def changes(call: str) -> bool:
     return call == "archive.writer.write" or call.rpartition(".")[2] not in _CHANGE_NOTHING
 
 
+def url_of(home: Path) -> str:
+    """The database of ``home``: a file in it, unless another URL stands in ``HOME.url`` beside."""
+    beside = url_file(home)
+    return beside.read_text() if beside.exists() else f"sqlite:///{home.absolute() / 'spine.db'}"
+
+
+def url_file(home: Path) -> Path:
+    return home.parent / f"{home.name}.url"
+
+
 @contextmanager
 def opened(home: Path, faults: Faults | None = None) -> Iterator[Container]:
-    """The real application over the store in ``home``; store and archive behind ``faults``."""
-    container = build_container(Settings(home=home), TerminalProgress(enabled=False))
+    """The real application over the store of ``home``; store and archive behind ``faults``."""
+    settings = Settings(home=home, database_url=SecretStr(url_of(home)))
+    container = build_container(settings, TerminalProgress(enabled=False))
     if faults is not None:
         store, archive = container.store(), container.archive()
         container.store.override(providers.Object(faults.on(store, "store")))

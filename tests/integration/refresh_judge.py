@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from crash_child import opened
+from crash_child import opened, url_of
 from polars.testing import assert_frame_equal
+from sqlalchemy import Connection, NullPool, create_engine, inspect, text
 
 from market_spine.adapters.outbound.archive import FolderArchive
 from market_spine.bootstrap.container import Container
@@ -26,17 +25,18 @@ _CAPTURE_TABLES = 8
 
 
 def judge(home: Path) -> None:
-    """Raise an AssertionError where the store in ``home`` holds part of a load.
+    """Raise an AssertionError where the store of ``home`` holds part of a load.
 
     For loads whose quality gate is open: a run that did not succeed has left nothing, a run that
     did has left captures with everything that belongs to them.
     """
-    with closing(sqlite3.connect(home / "spine.db")) as database:
-        database.row_factory = sqlite3.Row
-        _is_sound(database)
-        captures = [dict(row) for row in database.execute("SELECT * FROM captures")]
+    engine = create_engine(url_of(home), poolclass=NullPool)
+    with engine.connect() as database:
+        if engine.dialect.name == "sqlite":
+            _is_sound(database)
+        captures = _rows(database, "SELECT * FROM captures")
         _belongs_together(database, {row["capture_key"] for row in captures})
-        runs = {row["run_id"]: dict(row) for row in database.execute("SELECT * FROM runs")}
+        runs = {row["run_id"]: row for row in _rows(database, "SELECT * FROM runs")}
         for run in runs.values():
             _took_effect(run, [row for row in captures if row["run_id"] == run["run_id"]])
         for capture in captures:
@@ -48,27 +48,37 @@ def judge(home: Path) -> None:
         assert read == capture["byte_count"], f"the archive has {read} bytes of {capture}"
 
 
-def _is_sound(database: sqlite3.Connection) -> None:
-    [(verdict,)] = database.execute("PRAGMA integrity_check")
-    assert verdict == "ok", f"the database is damaged: {verdict}"
-    dangling = [tuple(row) for row in database.execute("PRAGMA foreign_key_check")]
+def _rows(database: Connection, statement: str, **values: Any) -> list[dict[str, Any]]:
+    return [dict(row) for row in database.execute(text(statement), values).mappings()]
+
+
+def _is_sound(database: Connection) -> None:
+    """Other databases see to both themselves."""
+    [verdict] = _rows(database, "PRAGMA integrity_check")
+    assert verdict["integrity_check"] == "ok", f"the database is damaged: {verdict}"
+    dangling = _rows(database, "PRAGMA foreign_key_check")
     assert not dangling, f"dangling references: {dangling}"
 
 
-def _belongs_together(database: sqlite3.Connection, captures: set[int]) -> None:
+def _belongs_together(database: Connection, captures: set[int]) -> None:
     seen = 0
     unfinished = "SELECT run_id FROM runs WHERE run_state <> 'SUCCEEDED'"
-    for table, columns in _tables(database).items():
+    known = inspect(database)
+    for table in known.get_table_names():
+        columns = {column["name"] for column in known.get_columns(table)}
         if "capture_key" in columns:
             seen += 1
-            keys = {row[0] for row in database.execute(f"SELECT capture_key FROM {table}")}
+            rows = _rows(database, f"SELECT DISTINCT capture_key FROM {table}")
+            keys = {row["capture_key"] for row in rows}
             assert keys <= captures, f"{table} has rows of no capture: {keys - captures}"
         if "run_id" in columns and table != "runs":
-            [(left,)] = database.execute(
-                f"SELECT count(*) FROM {table} WHERE run_id IN ({unfinished})"
-            )
+            left = _count(database, f"{table} WHERE run_id IN ({unfinished})")
             assert not left, f"{table} has {left} rows of a run that did not succeed"
     assert seen >= _CAPTURE_TABLES, f"the judge saw {seen} tables with rows of captures"
+
+
+def _count(database: Connection, what: str, **values: Any) -> int:
+    return int(database.execute(text(f"SELECT count(*) FROM {what}"), values).scalar_one())
 
 
 def _took_effect(run: dict[str, Any], captures: list[dict[str, Any]]) -> None:
@@ -85,12 +95,11 @@ def _took_effect(run: dict[str, Any], captures: list[dict[str, Any]]) -> None:
                 assert metrics[count] == total, f"{name} says {metrics[count]} {count}, not {total}"
 
 
-def _is_complete(database: sqlite3.Connection, capture: dict[str, Any]) -> None:
+def _is_complete(database: Connection, capture: dict[str, Any]) -> None:
     key, name = capture["capture_key"], f"capture {capture['sequence_no']} of {capture['segment']}"
 
     def count(table: str) -> int:
-        found = database.execute(f"SELECT count(*) FROM {table} WHERE capture_key = ?", (key,))
-        return int(found.fetchone()[0])
+        return _count(database, f"{table} WHERE capture_key = :key", key=key)
 
     accepted, rejected = capture["rows_accepted"], capture["rows_rejected"]
     assert capture["rows_read"] == accepted + rejected > 0, f"{name} lost rows: {capture}"
@@ -98,20 +107,12 @@ def _is_complete(database: sqlite3.Connection, capture: dict[str, Any]) -> None:
     assert count("rejects") == rejected, f"{name} lacks rejects"
     stages = {
         row["stage"]: row["row_count"]
-        for row in database.execute("SELECT * FROM manifest WHERE capture_key = ?", (key,))
+        for row in _rows(database, "SELECT * FROM manifest WHERE capture_key = :key", key=key)
     }
     assert sorted(stages) == _STAGES, f"{name} has reached {sorted(stages)} only"
     assert count("finra_otc_symbol_measures") == stages["MEASURED"], f"{name} lacks measures"
     for table in ("finra_otc_venue_share", "finra_otc_names", "quality_results", "lineage"):
         assert count(table), f"{name} has nothing in {table}"
-
-
-def _tables(database: sqlite3.Connection) -> dict[str, set[str]]:
-    tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    return {
-        name: {row["name"] for row in database.execute(f"PRAGMA table_info({name})")}
-        for (name,) in tables
-    }
 
 
 def all_datasets(container: Container, since: date | None = None) -> Frames:

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from crash_child import BACKFILL, REFRESH, Answer, Child, Job, opened
+from crash_child import BACKFILL, REFRESH, Answer, Child, Job, opened, url_of
+from homes import removed, with_database
 from refresh_judge import Frames, all_datasets, assert_same_datasets, datasets_of, judge, runs_of
+from sqlalchemy import URL
 
 from market_spine.bootstrap.container import Container
 from market_spine.domain.captures import Capture, CaptureFilter
@@ -49,10 +51,16 @@ def restated(files: Sequence[Path], tmp_path_factory: pytest.TempPathFactory) ->
     return restate(files[0], tmp_path_factory.mktemp("restated"), changed=20)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A home that is not there yet: those who start together also make its schema together."""
-    return tmp_path / "home"
+    home = tmp_path / "home"
+    if request.param == "sqlite":
+        yield home
+        return
+    server: URL = request.getfixturevalue("postgres_server")
+    yield with_database(home, server)
+    removed(home)
 
 
 def at_once(home: Path, given: Sequence[Path], pipeline: str = REFRESH) -> list[Answer]:
@@ -239,7 +247,7 @@ def _shown(home: Path) -> str:
     spine = "from market_spine.bootstrap.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", spine, "data", "show", VOLUME, "--format", "csv"],
-        env={**os.environ, "SPINE_HOME": str(home)},
+        env={**os.environ, "SPINE_HOME": str(home), "SPINE_DATABASE_URL": url_of(home)},
         cwd=home,
         capture_output=True,
         text=True,

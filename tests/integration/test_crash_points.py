@@ -17,64 +17,21 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from crash_child import BACKFILL, REFRESH, Answer, Job, changes, killed, opened, run
-from refresh_judge import Frames, all_datasets, assert_same_datasets, datasets_of, judge, runs_of
+from crash_child import BACKFILL, REFRESH, Job, changes, killed, opened, run
+from crash_scene import AT_ONCE, Scene, done_again, kill_at, next_weekday, undisturbed
+from refresh_judge import datasets_of, judge, runs_of
 
 from market_spine.adapters.outbound.system.runtime import LocalProcesses
-from market_spine.domain.captures import CaptureFilter
 from market_spine.domain.errors import SourceError, SpineError
 from market_spine.domain.finra_otc.weeks import Tier
-from market_spine.domain.runs import Run, RunState
-from market_spine.testing.faults import Faults, Moment, raising
+from market_spine.testing.faults import Faults, raising
 from market_spine.testing.finra_sample import ORIGIN, restate, write_sample
 
-AT_ONCE = 2
-"""How many processes are made ready to die at the same time."""
-
 Subtests = pytest.Subtests
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One call of a job, and whether to die before or after it."""
-
-    number: int
-    call: str
-    moment: Moment
-
-    def __str__(self) -> str:
-        return f"{self.moment.lower()} call {self.number} ({self.call})"
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A job, the home it starts from, and what is there after an undisturbed run of it.
-
-    ``after`` holds the datasets from week ``since`` on: the weeks that the job changes.
-    """
-
-    start: Path
-    job: Job
-    after: Frames
-    answer: Answer
-    captures: int
-    since: date | None = ORIGIN
-
-    def points(self) -> list[Point]:
-        """Before each call, and after each commit.
-
-        After any other call is before the next one: in between, nothing can be changed.
-        """
-        return [
-            Point(number, call, moment)
-            for number, call in enumerate(self.answer.calls, 1)
-            for moment in Moment
-            if moment is Moment.BEFORE or call.endswith("commit")
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +44,8 @@ class Stage:
     home: Path
 
     def scene(self, name: str, job: Job, start: Path | None = None) -> Scene:
-        """Runs the job once, undisturbed, on a copy of ``start`` (default: the five weeks)."""
-        home = shutil.copytree(start or self.home, self.folder / name)
-        answer = run(replace(job, home=str(home)))
-        assert answer.state == "SUCCEEDED", answer.error
-        judge(home)
-        with opened(home) as container:
-            captures = len(container.read_evidence().captures(CaptureFilter()))
-            after = all_datasets(container, ORIGIN)
-        assert all(frame.height for frame in after.values()), "a dataset is empty: nothing to judge"
-        return Scene(start or self.home, job, after, answer, captures)
+        """The job on a copy of ``start`` (default: the five weeks)."""
+        return undisturbed(job, start or self.home, self.folder / name)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +57,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
         weeks=weeks,
         tiers=[Tier.OTC],
         rows={Tier.OTC: 30},
-        next_session=_next_weekday,
+        next_session=next_weekday,
     )
     home = folder / "home"
     with opened(home) as container:
@@ -158,13 +107,13 @@ def test_killed_at_any_point_a_first_load_leaves_all_or_nothing(
     assert {"rows.replace", "rejects.replace", "quality.add", "runs.finish"} <= {
         point.call.removeprefix("store.write.") for point in points
     }
-    _kill_at(points, first_load, tmp_path, subtests)
+    kill_at(points, first_load, tmp_path, subtests)
 
 
 def test_killed_at_any_point_a_restatement_leaves_all_or_nothing(
     restatement: Scene, tmp_path: Path, subtests: Subtests
 ) -> None:
-    _kill_at(restatement.points(), restatement, tmp_path, subtests)
+    kill_at(restatement.points(), restatement, tmp_path, subtests)
 
 
 def test_killed_around_any_commit_a_backfill_keeps_its_finished_parts(
@@ -172,51 +121,8 @@ def test_killed_around_any_commit_a_backfill_keeps_its_finished_parts(
 ) -> None:
     points = [point for point in backfill.points() if point.call == "store.write.commit"]
     assert len(points) == 2 * (2 + 3 * 2), "begin and end of the backfill and of each part"
-    seen = _kill_at(points, backfill, tmp_path, subtests)
+    seen = kill_at(points, backfill, tmp_path, subtests)
     assert seen == {0, 1, 2, 3}, f"the backfills died with {seen} parts done"
-
-
-def _kill_at(points: list[Point], scene: Scene, folder: Path, subtests: Subtests) -> set[int]:
-    """Die at each point; the numbers of captures that were there afterwards."""
-
-    def die(point: Point) -> bool:
-        home = shutil.copytree(scene.start, folder / f"{point.number}-{point.moment}")
-        job = replace(scene.job, home=str(home), die_at=point.number, moment=point.moment.value)
-        return killed(job)
-
-    seen: set[int] = set()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for point, died in zip(points, pool.map(die, points), strict=True):
-            home = folder / f"{point.number}-{point.moment}"
-            with subtests.test(f"SIGKILL {point}"):
-                assert died, "the process came to its end instead"
-                judge(home)
-                seen.add(_done_again(home, scene))
-            shutil.rmtree(home)
-    return seen
-
-
-def _done_again(home: Path, scene: Scene) -> int:
-    """Give the same command again; the number of captures before it."""
-    with opened(home) as container:
-        before = len(container.read_evidence().captures(CaptureFilter()))
-        interrupted = [item.id for item in runs_of(container) if not item.state.final]
-        outcome = container.run_pipeline()(scene.job.pipeline, scene.job.parameters)
-        assert outcome.result.ok, outcome.result.error
-        judge(home)
-        runs = {item.id: item for item in runs_of(container)}
-        for name in interrupted:
-            _was_closed(runs[name])
-        assert all(item.state.final for item in runs.values()), "a run is still live"
-        assert len(container.read_evidence().captures(CaptureFilter())) == scene.captures
-        assert_same_datasets(all_datasets(container, scene.since), scene.after)
-    return before
-
-
-def _was_closed(run: Run) -> None:
-    assert run.state is RunState.FAILED, f"the interrupted run is {run.state}"
-    assert run.error is not None
-    assert run.error.retryable, "an interrupted run may be repeated"
 
 
 def test_an_exception_at_any_call_leaves_all_or_nothing(
@@ -245,7 +151,7 @@ def _raise_at(faults: Faults, home: Path, scene: Scene) -> None:
         assert not live, "the store works, but a run was left live"
         assert recorded is None or runs_of(container)[0].id == recorded
     judge(home)
-    _done_again(home, scene)
+    done_again(home, scene)
 
 
 def test_killed_during_recovery_the_next_run_recovers_from_both(
@@ -267,7 +173,7 @@ def test_killed_during_recovery_the_next_run_recovers_from_both(
         first_load, start=interrupted, answer=replace(counted, calls=counted.calls[:begun])
     )
 
-    _kill_at(scene.points(), scene, tmp_path, subtests)
+    kill_at(scene.points(), scene, tmp_path, subtests)
 
 
 def test_killed_while_the_schema_is_made_the_next_run_makes_it(
@@ -291,7 +197,7 @@ def test_killed_while_the_schema_is_made_the_next_run_makes_it(
         for number, died in zip(numbers, pool.map(die, numbers), strict=True):
             with subtests.test(f"SIGKILL before statement {number}: {statements[number - 1]}"):
                 assert died
-                _done_again(tmp_path / str(number), scene)
+                done_again(tmp_path / str(number), scene)
 
 
 SYSTEM_CALLS = "pwrite64,ftruncate,fsync,fdatasync,rename,unlink,mkdir"
@@ -322,7 +228,7 @@ def test_killed_inside_a_commit_a_first_load_leaves_all_or_nothing(
             with subtests.test(f"SIGKILL before {name} number {number}"):
                 assert died
                 judge(tmp_path / f"{name}-{number}")
-                _done_again(tmp_path / f"{name}-{number}", first_load)
+                done_again(tmp_path / f"{name}-{number}", first_load)
 
 
 def _numbered(lines: list[str]) -> list[tuple[str, int]]:
@@ -394,7 +300,3 @@ def test_the_judge_objects_to_whatever_is_missing(
 
     with pytest.raises((AssertionError, SourceError), match=re.escape(objection)):
         judge(home)
-
-
-def _next_weekday(day: date) -> date:
-    return day if day.weekday() < 5 else day + timedelta(days=7 - day.weekday())

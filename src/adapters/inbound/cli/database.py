@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ....application.copy_store import CopyReport
     from ....ports.storage import StoreStatus
 
+_UPGRADE = "run 'spine db upgrade'"
+
 app = typer.Typer(help="The store's schema.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -119,6 +121,6 @@ def _show(status: StoreStatus, json: bool) -> None:
             ("location", status.location),
             ("revision", status.revision or "none"),
             ("expected", status.expected_revision),
-            ("current", "yes" if status.current else "no: run spine db upgrade"),
+            ("current", "yes" if status.current else f"no: {status.advice or _UPGRADE}"),
         ]
     )

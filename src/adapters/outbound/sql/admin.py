@@ -32,14 +32,14 @@ class SqlStoreAdmin:
             if found != HEAD:
                 from .migrations.runner import migrate  # noqa: PLC0415  # loads Alembic
 
-                migrate(connection, found)
+                migrate(connection, found, noted=dialect.has_table(connection, VERSION.name))
         return self.status()
 
     def status(self) -> StoreStatus:
         dialect = self._database.dialect
         version, revision, space, latency = "", None, Space(), 0.0
         if dialect.exists():
-            with self._database.engine(Access.READ).connect() as connection:
+            with self._database.connect(Access.READ) as connection:
                 started = time.perf_counter()
                 version = dialect.server_version(connection)
                 latency = time.perf_counter() - started
@@ -57,6 +57,7 @@ class SqlStoreAdmin:
             connections=space.connections,
             connection_limit=space.connection_limit,
             pool_size=dialect.pool_size,
+            advice=_advice(revision, dialect.location),
         )
 
     def ensure_ready(self) -> None:
@@ -70,7 +71,7 @@ class SqlStoreAdmin:
         """The revision, without changing anything, not even a file that is not ours."""
         if not self._database.dialect.exists():
             return None
-        with self._database.engine(Access.READ).connect() as connection:
+        with self._database.connect(Access.READ) as connection:
             return self._revision(connection)
 
     def _revision(self, connection: Connection) -> str | None:
@@ -83,3 +84,12 @@ class SqlStoreAdmin:
                 hint="give Market Spine a database of its own",
             )
         return None
+
+
+def _advice(revision: str | None, location: str) -> str | None:
+    """What to do about a schema of that revision."""
+    try:
+        require_current(revision or HEAD, location)
+    except ConfigurationError as error:
+        return error.hint
+    return None

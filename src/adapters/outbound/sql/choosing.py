@@ -50,7 +50,7 @@ def with_password(url: str, file: Path) -> str:
     Raises a ConfigurationError when the file cannot be read or the URL has a password already.
     """
     parsed = _parsed(url)
-    if parsed.password is not None:
+    if parsed.password:
         raise ConfigurationError(
             f"the database URL has a password, and {file} is named for one too",
             hint="take the password out of the URL",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from .choosing import dialect_of
 from .connection_limits import DEFAULT_LIMITS, ConnectionLimits
@@ -24,6 +27,16 @@ class Database:
             if access not in self._engines:
                 self._engines[access] = self.dialect.engine(access)
             return self._engines[access]
+
+    @contextmanager
+    def connect(self, access: Access) -> Iterator[Connection]:
+        """A connection, given back at the end; raises a SpineError where there is none to have."""
+        try:
+            connection = self.engine(access).connect()
+        except SQLAlchemyError as error:
+            raise self.dialect.translate(error) from error
+        with connection:
+            yield connection
 
     def close(self) -> None:
         """Close all pooled connections. The database may be used again afterwards."""

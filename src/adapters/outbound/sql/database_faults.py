@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ....domain.errors import Category, ConfigurationError, ConflictError, LoadError, SpineError
+from ....domain.errors import (
+    Category,
+    ConfigurationError,
+    ConflictError,
+    ForeignCause,
+    LoadError,
+    SpineError,
+)
 
 
 class Fault(StrEnum):
@@ -27,6 +34,7 @@ class Fault(StrEnum):
     TOO_MANY_CONNECTIONS = "too_many_connections"
     CONNECTION_LOST = "connection_lost"
     UNREACHABLE = "unreachable"
+    WRONG_OPTION = "wrong_option"
     AUTHENTICATION = "authentication"
     TLS = "tls"
     NO_DATABASE = "no_database"
@@ -97,7 +105,7 @@ _MEANINGS = {
         "run it again, or allow a larger SPINE_DATABASE_POOL_SIZE",
     ),
     Fault.NO_SPACE: _Meaning(
-        "there was no room in {where}",
+        "there was no room in {where}, or its disk failed",
         Category.RESOURCE,
         "free space or memory at the database and run it again; nothing of this was kept",
     ),
@@ -115,6 +123,12 @@ _MEANINGS = {
         "{where} cannot be reached",
         Category.DEPENDENCY,
         "see that the server runs, and that host and port in SPINE_DATABASE_URL are right",
+    ),
+    Fault.WRONG_OPTION: _Meaning(
+        "the options for {where} are wrong",
+        Category.CONFIGURATION,
+        "correct what stands behind the question mark in SPINE_DATABASE_URL",
+        ConfigurationError,
     ),
     Fault.AUTHENTICATION: _Meaning(
         "{where} refused the user or the password",
@@ -154,7 +168,12 @@ _MEANINGS = {
 
 
 def fault_error(
-    fault: Fault, where: str, cause: BaseException, *, detail: str = "", hint: str | None = None
+    fault: Fault,
+    where: str,
+    cause: BaseException | ForeignCause,
+    *,
+    detail: str = "",
+    hint: str | None = None,
 ) -> SpineError:
     """The typed error for a fault of the database at ``where``; ``detail`` is the server's word."""
     meaning = _MEANINGS[fault]

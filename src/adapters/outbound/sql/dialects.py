@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 import polars as pl
-from sqlalchemy import Connection, Engine, Select, Table
+from sqlalchemy import Column, Connection, Engine, Select, Table
 
 from ....domain.captures import Partition
 from ....domain.errors import SpineError
@@ -50,6 +50,16 @@ class Dialect(Protocol):
     @property
     def pool_size(self) -> int | None:
         """How many connections there are at most to read with, and as many to write with."""
+        ...
+
+    @property
+    def loads_long_text(self) -> bool:
+        """Whether ``insert_frame`` takes columns of type Text; else their rows go one by one."""
+        ...
+
+    @property
+    def reads_one_moment(self) -> bool:
+        """Whether a READ transaction is a snapshot; else each statement has its own moment."""
         ...
 
     def exists(self) -> bool:
@@ -113,6 +123,10 @@ class Dialect(Protocol):
 
         ``constants`` are further columns with one value for all rows.
         """
+        ...
+
+    def continue_numbering(self, connection: Connection, column: Column[Any]) -> None:
+        """Let the keys that the database gives for ``column`` go on after the highest there is."""
         ...
 
     def translate(self, error: BaseException) -> SpineError:

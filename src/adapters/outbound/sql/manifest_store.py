@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Select, case, delete, insert, select
+from sqlalchemy import Select, case, delete, insert, literal_column, select
 
 from ....domain.captures import LineageEdge, ManifestEntry, PartitionFilter, Stage
 from .capture_queries import (
@@ -46,6 +46,8 @@ class SqlManifestStore:
 
     def link(self, edges: Iterable[LineageEdge]) -> None:
         wanted = list(edges)
+        if not wanted:
+            return
         keys = capture_keys(self._transaction, (edge.capture for edge in wanted))
         fresh = {(edge.run, keys[edge.capture], edge.role): None for edge in wanted}
         known = self._transaction.rows(
@@ -88,7 +90,9 @@ class SqlManifestStore:
 
 def manifest_listing(wanted: PartitionFilter) -> Select[Any]:
     """The entries that a filter keeps, without its limit."""
-    stages = case({stage.value: stage.order for stage in Stage}, value=MANIFEST.c.stage)
+    # In figures, not as parameters: Db2 asks for the type of each.
+    orders = {stage.value: literal_column(str(stage.order)) for stage in Stage}
+    stages = case(orders, value=MANIFEST.c.stage)
     return (
         select(MANIFEST, CAPTURES.c.capture_id, *PARTITION_COLUMNS)
         .join(CAPTURES, CAPTURES.c.capture_key == MANIFEST.c.capture_key)

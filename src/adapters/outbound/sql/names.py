@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import polars as pl
-from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy import ColumnElement, Table, select
 
 from .long_text import insert_texts
 from .schema_finra_otc import NAME_BYTES
@@ -56,10 +56,15 @@ class Names:
 
     def _load(self, *conditions: ColumnElement[bool]) -> pl.DataFrame:
         columns = self._table.c
-        statement = select(columns.name_no, func.coalesce(columns.name_long, columns.name)).where(
+        # Each by itself: a LOB that the database composes for every row costs Db2 far more.
+        statement = select(columns.name_no, columns.name, columns.name_long).where(
             columns.capture_key == self._capture_key, *conditions
         )
-        frames = list(self._transaction.frames(statement, _SCHEMA, _BATCH_ROWS))
+        stored = {**_SCHEMA, "long": pl.String()}
+        frames = [
+            frame.select("number", name=pl.coalesce("long", "name"))
+            for frame in self._transaction.frames(statement, stored, _BATCH_ROWS)
+        ]
         return pl.concat(frames) if frames else pl.DataFrame(schema=_SCHEMA)
 
     def _store(self, fresh: pl.DataFrame) -> None:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from io import BytesIO
-from itertools import count
 from typing import Any
 
 import polars as pl
 import psycopg
 from psycopg import sql
-from sqlalchemy import URL, Connection, Engine, Select, Table, create_engine, event
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    create_engine,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -22,8 +30,8 @@ from ....domain.errors import ConfigurationError, SpineError
 from .connection_limits import ConnectionLimits
 from .dialects import Access, S, Space
 from .postgres_errors import explain
+from .postgres_frames import csv_chunks, csv_frames
 
-CHUNK_ROWS = 50_000
 _SCHEMA_LOCK = 0x5350494E45  # "SPINE"
 _ISOLATION = {
     # One moment for all that is read.
@@ -32,13 +40,14 @@ _ISOLATION = {
     Access.WRITE: {"isolation_level": "READ COMMITTED"},
     Access.CREATE: {"isolation_level": "READ COMMITTED"},
 }
-_cursor_numbers = count()
 
 
 class PostgresDialect:
     """A database on a server. Tables are made in, and looked for in, the current schema."""
 
     backend = "postgresql"
+    loads_long_text = True
+    reads_one_moment = True
 
     def __init__(self, url: URL, limits: ConnectionLimits) -> None:
         self._url = _complete(url, limits)
@@ -47,8 +56,9 @@ class PostgresDialect:
     @property
     def location(self) -> str:
         url = self._url
-        host = url.host or url.query.get("host") or "localhost"
-        place = f"{host}:{url.port}" if url.port else host
+        hosts = url.normalized_query.get("host") or (url.host or "localhost",)
+        port = url.port or ",".join(url.normalized_query.get("port", ()))
+        place = ",".join(hosts) + (f":{port}" if port else "")
         return f"postgresql://{place}/{url.database or url.username or ''}"
 
     @property
@@ -76,8 +86,9 @@ class PostgresDialect:
 
         @event.listens_for(engine, "handle_error")
         def handle_error(context: ExceptionContext) -> SpineError | None:
-            if not isinstance(context.original_exception, Exception):
-                return None  # Ctrl-C is no database error: it is raised as it is
+            if context.is_pre_ping or not isinstance(context.original_exception, Exception):
+                # A lost connection is replaced; Ctrl-C is no database error.
+                return None
             return self.translate(context.original_exception)
 
         @event.listens_for(engine, "begin")
@@ -113,6 +124,8 @@ class PostgresDialect:
         _lock(connection, int.from_bytes(digest[:8], signed=True))
 
     def in_transaction(self, connection: Connection) -> bool:
+        if connection.invalidated:
+            return False
         status = _driver(connection).info.transaction_status
         return status is psycopg.pq.TransactionStatus.INTRANS
 
@@ -126,22 +139,9 @@ class PostgresDialect:
         schema: Mapping[str, pl.DataType],
         size: int,
     ) -> Generator[pl.DataFrame, None, None]:
-        compiled = statement.compile(
-            dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
-        )
+        driver = _driver(connection)
         try:
-            with _driver(connection).cursor(
-                f"spine_{next(_cursor_numbers)}", binary=True
-            ) as cursor:
-                cursor.execute(str(compiled), compiled.params)
-                while rows := cursor.fetchmany(size):
-                    columns = zip(*rows, strict=True)
-                    yield pl.DataFrame(
-                        [
-                            pl.Series(name, values, dtype=dtype)
-                            for (name, dtype), values in zip(schema.items(), columns, strict=True)
-                        ]
-                    )
+            yield from csv_frames(driver, connection.dialect, statement, schema, size)
         except psycopg.Error as error:
             raise self.translate(error) from error
 
@@ -156,16 +156,21 @@ class PostgresDialect:
             sql.Identifier(table.name),
             sql.SQL(", ").join(map(sql.Identifier, (*constants, *frame.columns))),
         )
-        fixed = [pl.lit(value).alias(name) for name, value in constants.items()]
         try:
             with (
-                closing(_csv_chunks(frame, fixed)) as chunks,
+                closing(csv_chunks(frame, constants)) as chunks,
                 _driver(connection).cursor().copy(statement) as copy,
             ):
                 for chunk in chunks:
                     copy.write(chunk)
         except psycopg.Error as error:
             raise self.translate(error) from error
+
+    def continue_numbering(self, connection: Connection, column: Column[Any]) -> None:
+        highest = connection.execute(select(func.max(column))).scalar()
+        if highest is not None:
+            sequence = func.pg_get_serial_sequence(column.table.name, column.name)
+            connection.execute(select(func.setval(sequence, highest))).close()
 
     def translate(self, error: BaseException) -> SpineError:
         return explain(error, self.location)
@@ -182,32 +187,14 @@ class PostgresDialect:
         return Space(used=told[0], connections=told[1], connection_limit=told[2])
 
 
-def _csv_chunks(frame: pl.DataFrame, fixed: list[pl.Expr]) -> Generator[bytes, None, None]:
-    """The rows as CSV; the next chunk is written while the server takes the one before.
-
-    Null is an empty field, an empty text a quoted one: to polars as to the server.
-    """
-
-    def written(offset: int) -> bytes:
-        rows = frame.slice(offset, CHUNK_ROWS).select(*fixed, pl.all())
-        text = BytesIO()
-        rows.write_csv(text, include_header=False, datetime_format="%Y-%m-%d %H:%M:%S%.6f")
-        return text.getvalue()
-
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy") as ahead:
-        following = ahead.submit(written, 0)
-        for offset in range(CHUNK_ROWS, frame.height, CHUNK_ROWS):
-            chunk, following = following.result(), ahead.submit(written, offset)
-            yield chunk
-        yield following.result()
-
-
 def _complete(url: URL, limits: ConnectionLimits) -> URL:
     """The URL with what every connection needs; what the operator wrote in it wins."""
     settings = {
         "lock_timeout": int(limits.busy_timeout * 1000),
         "statement_timeout": int((limits.statement_timeout or 0) * 1000),
         "TimeZone": "UTC",
+        # As many digits as a number needs to be the same when it is read again.
+        "extra_float_digits": 1,
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     given = url.query.get("options", "")
@@ -215,6 +202,10 @@ def _complete(url: URL, limits: ConnectionLimits) -> URL:
         "connect_timeout": str(max(2, round(limits.connect_timeout))),
         "application_name": "market-spine",
         "client_encoding": "utf8",
+        # A server that is gone without a word is noticed within a minute.
+        "keepalives_idle": "30",
+        "keepalives_interval": "10",
+        "keepalives_count": "3",
         **{name: value for name, value in url.query.items() if isinstance(value, str)},
         "options": f"{options} {given}".strip(),
     }

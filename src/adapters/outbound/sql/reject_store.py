@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
-from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, exists, or_, select
 
 from ....domain.captures import Reject, RejectFilter
 from .capture_queries import (
@@ -65,8 +65,11 @@ def reject_listing(wanted: RejectFilter) -> Select[Any]:
         select(
             REJECTS.c.line_no,
             REJECTS.c.reason,
-            func.coalesce(REJECTS.c.detail_long, REJECTS.c.detail).label("detail"),
-            func.coalesce(REJECTS.c.raw_long, REJECTS.c.raw_text).label("raw_text"),
+            # Each by itself: a LOB that the database composes for every row costs Db2 far more.
+            REJECTS.c.detail,
+            REJECTS.c.detail_long,
+            REJECTS.c.raw_text,
+            REJECTS.c.raw_long,
             CAPTURES.c.capture_id,
             *PARTITION_COLUMNS,
         )
@@ -91,6 +94,6 @@ def _reject(row: Any) -> Reject:
         partition=partition_of(row),
         line=row.line_no,
         reason=row.reason,
-        detail=row.detail,
-        raw=row.raw_text,
+        detail=row.detail if row.detail_long is None else row.detail_long,
+        raw=row.raw_text if row.raw_long is None else row.raw_long,
     )

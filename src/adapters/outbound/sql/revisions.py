@@ -9,6 +9,9 @@ from ....domain.errors import ConfigurationError
 REVISIONS = ("0001", "0002")
 HEAD = REVISIONS[-1]
 
+# Stands before the revision of a target while a store is copied into it.
+COPYING = "copying-"
+
 VERSION = Table(
     "alembic_version",
     MetaData(),
@@ -35,6 +38,11 @@ def require_known(found: str, location: str) -> None:
 
 
 def _unknown(found: str, location: str) -> ConfigurationError:
+    if found.startswith(COPYING):
+        return ConfigurationError(
+            f"{location} holds the unfinished copy of another store",
+            hint="run the same 'spine db copy' again: it goes on where it stopped",
+        )
     return ConfigurationError(
         f"the schema of {location} is at revision {found}, which this software does not know",
         hint="a newer release made it: update the software",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import URL, Connection, Engine, Select, Table, create_engine, event
+from sqlalchemy import URL, Column, Connection, Engine, Select, Table, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -49,6 +49,8 @@ class SqliteDialect:
     """A database in the file that a URL names. Relative paths are resolved once, here."""
 
     backend = "sqlite"
+    loads_long_text = True
+    reads_one_moment = True
     pool_size = None
 
     def __init__(self, url: URL, limits: ConnectionLimits) -> None:
@@ -193,6 +195,9 @@ class SqliteDialect:
                 ]
                 if groups:
                     connection.exec_driver_sql(statement, groups)
+
+    def continue_numbering(self, connection: Connection, column: Column[Any]) -> None:
+        """Nothing to do: the next key is always one more than the highest."""
 
     def translate(self, error: BaseException) -> SpineError:
         return explain(error, self._path, self._busy_timeout)

@@ -50,7 +50,7 @@ class SqlStore:
 
     @contextmanager
     def _transaction(self, access: Access) -> Iterator[SqlTransaction]:
-        with self._database.engine(access).connect() as connection:
+        with self._database.connect(access) as connection:
             connection.begin()
             transaction = SqlTransaction(
                 connection, self._database.dialect, writable=access is Access.WRITE

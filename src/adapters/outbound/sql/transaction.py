@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 from sqlalchemy import Connection, CursorResult, Executable, Select
 
-from ....domain.errors import LoadError, SpineError
+from ....domain.errors import Category, LoadError, SpineError
 from .dialects import Dialect
 
 
@@ -24,11 +24,17 @@ class SqlTransaction:
 
     @property
     def reading(self) -> Connection:
-        """The connection; raises a SpineError when the unit of work is over."""
+        """The connection; raises a SpineError when the unit of work is over or it was lost."""
         if not self._open:
             raise SpineError(
                 "this unit of work is over",
                 hint="open a new one; rows are read to their end before it is left",
+            )
+        if self._connection.invalidated:
+            raise LoadError(
+                f"the connection to {self.dialect.location} was lost in this unit of work",
+                category=Category.DEPENDENCY,
+                hint="leave it and do the whole work again",
             )
         return self._connection
 
@@ -81,9 +87,14 @@ class SqlTransaction:
     def end(self) -> None:
         """Roll back what was not committed. Leaves the connection to its owner."""
         self._open = False
-        self._stop_fetching()
-        if self._connection.in_transaction():
-            self._connection.rollback()
+        try:
+            self._stop_fetching()
+            if self._connection.in_transaction():
+                self._connection.rollback()
+        except SpineError:
+            # It was lost, and all that was not committed with it: whoever ended the unit of work
+            # has been told, or had nothing to lose.
+            self._connection.invalidate()
 
     def _stop_fetching(self) -> None:
         for frames in tuple(self._fetching):

@@ -18,7 +18,10 @@ from sqlalchemy import Connection, delete, insert
 from sqlalchemy.schema import CreateTable
 
 from ..revisions import VERSION
-from . import versions
+from . import (
+    db2_impl,  # noqa: F401  # makes Db2 known to Alembic
+    versions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,12 @@ def all_revisions() -> tuple[Revision, ...]:
     )
 
 
-def migrate(connection: Connection, found: str | None) -> None:
-    """Bring the schema from revision ``found`` (None: there is none yet) to the newest."""
-    if found is None:
+def migrate(connection: Connection, found: str | None, *, noted: bool = False) -> None:
+    """Bring the schema from revision ``found`` (None: there is none yet) to the newest.
+
+    ``noted`` says that the table of the revision is there, though it may be empty.
+    """
+    if found is None and not noted:
         connection.execute(CreateTable(VERSION))
     revisions = all_revisions()
     done = 0 if found is None else [item.number for item in revisions].index(found) + 1

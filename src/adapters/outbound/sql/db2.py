@@ -1,0 +1,325 @@
+"""Db2: rows go in through a temporary table and one MERGE.
+
+Db2 has no snapshots. A reader sees only what is committed, each statement as of its own moment,
+and does not wait for writers where the database is CURRENTLY COMMITTED, as it is by default.
+Nothing but this software keeps a reader from writing: Db2 has no read-only transactions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, TypeVar
+
+import ibm_db
+import ibm_db_dbi
+import polars as pl
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    create_engine,
+    event,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.interfaces import ExecutionContext
+from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.schema import CreateTable
+
+from ....domain.captures import Partition
+from ....domain.errors import ConfigurationError, SpineError
+from .connection_limits import ConnectionLimits
+from .database_faults import Fault, fault_error
+from .db2_connections import connector
+from .db2_errors import ends_connection, ends_transaction, explain, sqlcode_of
+from .db2_rows import load_frame, restored_frame
+from .dialects import Access, S, Space
+from .revisions import VERSION
+from .schema_core import PARTITION_LOCKS
+
+T = TypeVar("T")
+
+_SPACE = (
+    "SELECT SUM(TBSP_USED_PAGES * TBSP_PAGE_SIZE), MAX(C.APPLS_CUR_CONS)"
+    " FROM TABLE(MON_GET_TABLESPACE('', -2)) AS T, TABLE(MON_GET_DATABASE(-1)) AS C"
+)
+_ROLLED_BACK = "spine_rolled_back"
+_UTF8 = 1208
+# The statement alone was undone: it may be tried again.
+_STATEMENT_LOCKED_OUT = -913
+
+
+class Db2Dialect:
+    """A database on a server. Tables are made in, and looked for in, the current schema."""
+
+    backend = "db2"
+    # The driver sends no LOB in bulk.
+    loads_long_text = False
+    reads_one_moment = False
+
+    def __init__(self, url: URL, limits: ConnectionLimits) -> None:
+        self._url = url
+        self._limits = limits
+        self._connector = connector(url, limits)
+
+    @property
+    def location(self) -> str:
+        url = self._url
+        place = f"{url.host or ''}:{url.port}" if url.port else url.host or ""
+        return f"db2://{place}/{url.database}"
+
+    @property
+    def pool_size(self) -> int:
+        return self._limits.pool_size
+
+    def exists(self) -> bool:
+        return True
+
+    def engine(self, access: Access) -> Engine:
+        limits = self._limits
+        pooled: dict[str, Any] = {
+            "poolclass": QueuePool,
+            "pool_size": limits.pool_size,
+            "max_overflow": 0,
+            "pool_timeout": limits.pool_timeout,
+            # A connection that the server has closed meanwhile is replaced before it is used.
+            "pool_pre_ping": True,
+        }
+        engine = create_engine(
+            # Its own log would hold every value.
+            "db2+ibm_db://?ibmdbsa_log=false",
+            creator=lambda: self._connector.connect(reading=access is Access.READ),
+            **({"poolclass": NullPool} if access is Access.CREATE else pooled),
+        )
+        event.listen(engine, "begin", _note_begin)
+        event.listen(engine, "handle_error", self._handle_error)
+        event.listen(engine, "do_execute", self._execute)
+        event.listen(engine, "do_executemany", _check_many)
+        return engine
+
+    def _handle_error(self, context: ExceptionContext) -> SpineError | None:
+        error = context.original_exception
+        if not isinstance(error, Exception):
+            return None  # Ctrl-C is no database error: it is raised as it is
+        if ends_connection(error):
+            # SQLAlchemy's dialect does not know all of them.
+            context.is_disconnect = True
+        if context.is_pre_ping:
+            return None
+        if context.connection is not None and ends_transaction(error):
+            _note_end(context.connection)
+        return self.translate(error)
+
+    def _execute(
+        self,
+        cursor: ibm_db_dbi.Cursor,
+        statement: str,
+        parameters: tuple[Any, ...],
+        context: ExecutionContext,
+    ) -> bool:
+        """Execute one statement within its time; True: it is done."""
+        del context
+        _check_text(parameters)
+        if self._limits.statement_timeout is None:
+            return False
+        seconds = max(1, round(self._limits.statement_timeout))
+        cursor.prepare(statement)
+        ibm_db.set_option(cursor.stmt_handler, {ibm_db.SQL_ATTR_QUERY_TIMEOUT: seconds}, 0)
+        cursor.execute(None, parameters)
+        return True
+
+    def prepare(self) -> None:
+        """Make the table of the revision, which upgrades are locked by, and try the server."""
+        with self.engine(Access.CREATE).connect() as connection:
+            codepage = _driver_info(connection)
+            if codepage not in (_UTF8, 0):
+                raise ConfigurationError(
+                    f"{self.location} keeps text in code page {codepage}",
+                    hint="create the database USING CODESET UTF-8: others lose characters",
+                )
+            if self.has_table(connection, VERSION.name):
+                return
+            try:
+                connection.execute(CreateTable(VERSION))
+                connection.commit()
+            except SpineError:
+                connection.rollback()
+                # Another process may have made it meanwhile.
+                if not self.has_table(connection, VERSION.name):
+                    raise
+
+    def has_table(self, connection: Connection, name: str | None) -> bool:
+        schema = connection.exec_driver_sql("VALUES CURRENT SCHEMA").scalar_one().strip()
+        tables = self._patiently(lambda: self._tables(connection, schema, name))
+        # The driver takes the name for a pattern, where _ stands for anything.
+        return bool(tables) if name is None else name.upper() in tables
+
+    def _tables(self, connection: Connection, schema: str, name: str | None) -> set[str]:
+        try:
+            found = _driver(connection).tables(schema, name)
+        except Exception as error:
+            raise self._failed(connection, error) from error
+        return {item["TABLE_NAME"] for item in found if item["TABLE_TYPE"] == "TABLE"}
+
+    def lock_schema(self, connection: Connection) -> None:
+        lock = f"LOCK TABLE {VERSION.name} IN EXCLUSIVE MODE"
+        self._patiently(lambda: connection.exec_driver_sql(lock).close())
+
+    def in_transaction(self, connection: Connection) -> bool:
+        return not connection.invalidated and _ROLLED_BACK not in connection.info
+
+    def lock_partition(self, connection: Connection, partition: Partition) -> None:
+        columns = PARTITION_LOCKS.c
+        key = {
+            "domain_name": partition.domain,
+            "period_date": partition.period,
+            "segment": partition.segment,
+        }
+        take = (
+            update(PARTITION_LOCKS)
+            .where(*(columns[name] == value for name, value in key.items()))
+            .values(taken=columns.taken + literal_column("1"))
+        )
+        if self._patiently(lambda: connection.execute(take).rowcount):
+            return
+        self._add_lock(key)
+        self._patiently(lambda: connection.execute(take))
+
+    def _add_lock(self, key: Mapping[str, Any]) -> None:
+        """Add the row in a transaction of its own: in ours, others could not see it and wait."""
+        try:
+            with self.engine(Access.CREATE).begin() as aside:
+                aside.execute(insert(PARTITION_LOCKS), {**key, "taken": 0})
+        except SpineError as error:
+            if error.context.metadata.get("fault") not in (Fault.UNIQUE, Fault.LOCK_TIMEOUT):
+                raise
+
+    def first(self, statement: S, count: int) -> S:
+        # FETCH FIRST 0 ROWS is refused by some members of the family.
+        return statement.fetch(count) if count else statement.where(literal_column("1 = 0"))
+
+    def read_frames(
+        self,
+        connection: Connection,
+        statement: Select[Any],
+        schema: Mapping[str, pl.DataType],
+        size: int,
+    ) -> Generator[pl.DataFrame, None, None]:
+        with connection.execute(statement) as result:
+            cursor: ibm_db_dbi.Cursor = result.cursor
+            # Decimals stay text: polars reads them faster than Python makes them.
+            cursor.FIX_RETURN_TYPE = 0
+            while True:
+                try:
+                    rows = cursor.fetchmany(size)
+                except Exception as error:
+                    raise self._failed(connection, error) from error
+                if not rows:
+                    return
+                yield restored_frame(rows, schema)
+
+    def insert_frame(
+        self,
+        connection: Connection,
+        table: Table,
+        constants: Mapping[str, int],
+        frame: pl.DataFrame,
+    ) -> None:
+        if not frame.height:
+            return
+        taken = load_frame(connection, table, constants, frame)
+        if taken != frame.height:
+            why = f"{frame.height - taken} of {frame.height} rows for {table.name}"
+            raise fault_error(Fault.UNIQUE, self.location, KeyError(table.name), detail=why)
+
+    def continue_numbering(self, connection: Connection, column: Column[Any]) -> None:
+        highest = connection.execute(select(func.max(column))).scalar()
+        if highest is not None:
+            table = connection.dialect.identifier_preparer.format_table(column.table)
+            connection.exec_driver_sql(
+                f"ALTER TABLE {table} ALTER COLUMN {column.name} RESTART WITH {highest + 1}"
+            )
+
+    def translate(self, error: BaseException) -> SpineError:
+        return explain(error, self.location)
+
+    def server_version(self, connection: Connection) -> str:
+        # The driver has kept it: ask the server something, for it is how its answer is timed.
+        connection.exec_driver_sql("VALUES 1").close()
+        name, version = _driver(connection).server_info()
+        return f"{name} {version}"
+
+    def space(self, connection: Connection) -> Space:
+        try:
+            used, connections = connection.exec_driver_sql(_SPACE).one()
+        except SpineError:
+            if not self.in_transaction(connection):
+                raise
+            return Space()  # not every user may ask, and not every server knows
+        return Space(used=int(used), connections=int(connections))
+
+    def _failed(self, connection: Connection, error: Exception) -> SpineError:
+        """The typed error for what the driver raised outside of SQLAlchemy."""
+        if ends_connection(error):
+            connection.invalidate()
+        elif ends_transaction(error):
+            _note_end(connection)
+        return self.translate(error)
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Try again, while the time for locks lasts, what was undone because of a lock alone."""
+        deadline = time.monotonic() + self._limits.busy_timeout
+        while True:
+            try:
+                return work()
+            except SpineError as error:
+                cause = error.__cause__
+                locked = cause is not None and sqlcode_of(cause) == _STATEMENT_LOCKED_OUT
+                if not locked or time.monotonic() > deadline:
+                    raise
+
+
+def _note_begin(connection: Connection) -> None:
+    connection.info.pop(_ROLLED_BACK, None)
+
+
+def _note_end(connection: Connection) -> None:
+    if not connection.invalidated:
+        connection.info[_ROLLED_BACK] = True
+
+
+def _check_many(
+    cursor: ibm_db_dbi.Cursor,
+    statement: str,
+    parameters: list[tuple[Any, ...]],
+    context: ExecutionContext,
+) -> None:
+    del cursor, statement
+    # Rows of a frame need no check: its text is valid by its nature.
+    if context.compiled is not None:
+        for row in parameters:
+            _check_text(row)
+
+
+def _check_text(parameters: tuple[Any, ...]) -> None:
+    """Raise a UnicodeEncodeError for half a character: the driver would end the process."""
+    for value in parameters:
+        if isinstance(value, str):
+            value.encode()
+
+
+def _driver(connection: Connection) -> ibm_db_dbi.Connection:
+    return connection.connection.driver_connection
+
+
+def _driver_info(connection: Connection) -> int:
+    """The code page of the database's text, 0 where the server does not say."""
+    return int(ibm_db.server_info(_driver(connection).conn_handler).DB_CODEPAGE or 0)

@@ -1,0 +1,145 @@
+"""A database source before anything is opened: its options, its secrets, its driver."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+from market_spine.adapters.outbound.databases import DatabaseSource
+from market_spine.adapters.outbound.sources.registry import SourceRegistry
+from market_spine.domain.errors import Category, ConfigurationError, SpineError, ValidationError
+from market_spine.ports.sources import source_type_of
+
+SECRET = "hunter2"
+URL = f"postgresql+psycopg://spine:{SECRET}@127.0.0.1:1/prices?sslpassword={SECRET}"
+
+
+def shown(source: DatabaseSource, error: BaseException | None = None) -> str:
+    text = repr(source) + repr(vars(source)) + json.dumps(dict(source.describe().options))
+    if isinstance(error, SpineError):
+        text += str(error.to_dict()) + repr(error) + str(error)
+    return text + ("".join(traceback.format_exception(error)) if error else "")
+
+
+def test_it_opens_by_the_name_of_its_type() -> None:
+    type_ = source_type_of(DatabaseSource)
+    assert type_ is not None
+    source = SourceRegistry([type_]).open("database", url="sqlite:///x.db", table="main.prices")
+    described = source.describe()
+    assert (described.type, described.name) == ("database", "main.prices")
+    assert described.options == {"url": "sqlite:///x.db", "table": "main.prices"}
+    with pytest.raises(ValidationError, match="query"):
+        SourceRegistry([type_]).open("database", url="sqlite:///x.db")
+
+
+def test_a_password_is_shown_nowhere() -> None:
+    source = DatabaseSource(
+        URL,
+        query="select :token as t, :day as d",
+        parameters={"token": SECRET, "day": "2025-12-01"},
+        key=["t"],
+        timeout=5,
+    )
+    options = source.describe().options
+    assert options["parameters"] == {"token": "***", "day": "2025-12-01"}
+    assert (options["key"], options["timeout"]) == (["t"], 5)
+    with pytest.raises(SpineError) as caught:
+        source.validate()
+    assert caught.value.category is Category.DEPENDENCY
+    assert SECRET not in json.dumps(caught.value.to_dict())
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert SECRET not in repr(source) + json.dumps(dict(options))
+
+
+@pytest.mark.parametrize("url", [URL, "env:SPINE_TEST_PRICES", "file:{folder}/url"])
+def test_no_way_of_giving_a_url_shows_it(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINE_TEST_PRICES", URL)
+    (tmp_path / "url").write_text(URL + "\n")
+    source = DatabaseSource(url.format(folder=tmp_path), table="t")
+    assert SECRET not in shown(source)
+    with pytest.raises(SpineError) as caught:
+        source.fetch()
+    assert SECRET not in shown(source, caught.value)
+    assert caught.value.hint
+
+
+def test_a_reference_is_looked_up_on_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        connection.execute("create table t as select 1 as n")
+    connection.close()
+    source = DatabaseSource("env:SPINE_TEST_PRICES", table="t")
+    assert source.describe().options["url"] == "env:SPINE_TEST_PRICES"
+    with pytest.raises(ConfigurationError, match="SPINE_TEST_PRICES is not set"):
+        source.validate()
+    monkeypatch.setenv("SPINE_TEST_PRICES", f"sqlite:///{tmp_path}/a.db")
+    assert source.fetch().frame["n"].to_list() == [1]
+    by_file = DatabaseSource(f"file:{tmp_path}/url", table="t")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        by_file.validate()
+    (tmp_path / "url").write_text(f"sqlite:///{tmp_path}/a.db\n")
+    assert by_file.fetch().rows == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "mysql://u:hunter2@h/d", "postgresql+asyncpg://h/d", ""]
+)
+def test_what_is_no_url_is_refused_at_once_and_not_repeated(url: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        DatabaseSource(url, table="t")
+    assert "sqlite:///" in str(caught.value.hint)
+    assert SECRET not in str(caught.value.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "extra"),
+    [
+        ("postgresql+psycopg://h/d", "psycopg", "postgres"),
+        ("postgresql://h/d", "psycopg", "postgres"),
+        ("db2+ibm_db://u:p@h:50000/d", "ibm_db_sa", "db2"),
+    ],
+)
+def test_a_driver_that_is_not_installed_is_named_with_its_extra(
+    url: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    source = DatabaseSource(url, table="t")
+    for attempt in (source.validate, source.fetch, lambda: list(source.stream())):
+        with pytest.raises(ConfigurationError, match=module) as caught:
+            attempt()
+        assert f"pip install 'market-spine[{extra}]'" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("url", "loaded"),
+    [
+        ("sqlite:////dev/null", ["sqlite3"]),
+        ("postgresql+psycopg://127.0.0.1:1/d", ["psycopg"]),
+    ],
+)
+def test_a_database_loads_its_own_driver_only_and_only_when_read(
+    url: str, loaded: list[str]
+) -> None:
+    script = (
+        "import sys\n"
+        "from market_spine.adapters.outbound.databases import DatabaseSource\n"
+        "from market_spine.domain.errors import SpineError\n"
+        "def drivers(): return {'sqlite3', 'psycopg', 'ibm_db', 'ibm_db_sa'} & set(sys.modules)\n"
+        "source = DatabaseSource(sys.argv[1], table='t')\n"
+        "source.describe()\n"
+        "assert not drivers(), drivers()\n"
+        "try: source.validate()\n"
+        "except SpineError: print(*drivers())\n"
+    )
+    command = [sys.executable, "-c", script, url]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == loaded
