@@ -145,7 +145,7 @@ def test_every_revision_upgrades_with_data_in_place(empty: Connection, db2_url: 
     upgrade_to(empty, REVISIONS[0])
     table = METADATA.tables[VOLUME]
     store = SqlStore(db2_url)
-    with pytest.raises(ConfigurationError, match="spine db upgrade|revision 0001"):
+    with pytest.raises(ConfigurationError, match="is at revision 0001"):
         store.ensure_ready()
     (one,) = with_capture(store, "one")
     with store.write() as unit:

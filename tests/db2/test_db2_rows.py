@@ -79,10 +79,11 @@ EXTREMES = (
 
 def extremes() -> pl.DataFrame:
     days = [dt.date(1, 1, 1), dt.date(9999, 12, 31), dt.date(1969, 12, 31), None]
+    # As they are kept: UTC, without saying so.
     moments = [
-        dt.datetime(1, 1, 1),
-        dt.datetime(9999, 12, 31, 23, 59, 59, 999999),
-        dt.datetime(2025, 11, 2, 1, 30, 0, 1),
+        dt.datetime.fromisoformat("0001-01-01T00:00:00"),
+        dt.datetime.fromisoformat("9999-12-31T23:59:59.999999"),
+        dt.datetime.fromisoformat("2025-11-02T01:30:00.000001"),
         None,
     ]
     numbers = [0.1, 5e-324, 1.7976931348623157e308, -2.5, None, 1 / 3, 2.0**53 + 2]

@@ -19,7 +19,18 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from postgres_server import own_schema
-from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    literal,
+)
 from sqlalchemy import select as sql_select
 
 from market_spine.adapters.outbound.sql.column_types import quantity
@@ -206,6 +217,15 @@ def test_frames_of_any_size_give_the_same_rows(database: Database, size: int) ->
     )
 
     assert_frame_equal(_through(database, frame, size=size), frame)
+
+
+def test_a_row_of_many_columns_is_read_whole(database: Database) -> None:
+    names = [f"c{number}" for number in range(130)]
+    values = dict.fromkeys(names, pl.Int64())
+    statement = sql_select(*(literal(number).label(name) for number, name in enumerate(names)))
+    with database.connect(Access.READ) as connection, connection.begin():
+        [frame] = database.dialect.read_frames(connection, statement, values, 10)
+    assert frame.row(0) == tuple(range(130))
 
 
 def test_no_rows_are_no_frames(database: Database) -> None:

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeVar
 
-import ibm_db
-import ibm_db_dbi
+import ibm_db  # type: ignore[import-untyped]  # IBM gives no types
+import ibm_db_dbi  # type: ignore[import-untyped]  # IBM gives no types
 import polars as pl
 from sqlalchemy import (
     URL,

@@ -6,8 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
-import ibm_db
-import ibm_db_dbi
+import ibm_db  # type: ignore[import-untyped]  # IBM gives no types
+import ibm_db_dbi  # type: ignore[import-untyped]  # IBM gives no types
 from sqlalchemy import URL
 
 from ....domain.errors import ConfigurationError
@@ -133,6 +133,6 @@ def _require_plain(key: str, value: str) -> None:
             hint="give the user another password",
         )
     raise ConfigurationError(
-        f"the option {key.split(';')[0].split('=')[0]!r} in the Db2 URL cannot be passed on",
+        f"the option {key.split(';', maxsplit=1)[0].split('=', maxsplit=1)[0]!r} in the Db2 URL cannot be passed on",
         hint="leave semicolons out",
     )

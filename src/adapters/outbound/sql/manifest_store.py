@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Select, case, delete, insert, literal_column, select
+from sqlalchemy import ColumnElement, Select, case, delete, insert, literal_column, select
 
 from ....domain.captures import LineageEdge, ManifestEntry, PartitionFilter, Stage
 from .capture_queries import (
@@ -91,7 +91,9 @@ class SqlManifestStore:
 def manifest_listing(wanted: PartitionFilter) -> Select[Any]:
     """The entries that a filter keeps, without its limit."""
     # In figures, not as parameters: Db2 asks for the type of each.
-    orders = {stage.value: literal_column(str(stage.order)) for stage in Stage}
+    orders: dict[str, ColumnElement[int]] = {
+        stage.value: literal_column(str(stage.order)) for stage in Stage
+    }
     stages = case(orders, value=MANIFEST.c.stage)
     return (
         select(MANIFEST, CAPTURES.c.capture_id, *PARTITION_COLUMNS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import reduce
 from io import BytesIO
 from itertools import chain, count
 from typing import Any
@@ -28,6 +29,7 @@ from sqlalchemy import (
 from ....domain.errors import SpineError
 
 CHUNK_ROWS = 50_000
+_ARGUMENTS = 100  # a function of PostgreSQL takes no more
 _cursor_numbers = count()
 _END = "\0end"  # no column has such a name
 _COMMA: ColumnElement[str] = literal_column("','")
@@ -40,8 +42,7 @@ _EPOCH_DAY: ColumnElement[date] = literal_column("DATE '1970-01-01'")
 def csv_chunks(frame: pl.DataFrame, constants: Mapping[str, int]) -> Generator[bytes, None, None]:
     """``frame`` as CSV; the next chunk is written while the server takes the one before.
 
-    ``constants`` stand first in every row. Texts are quoted always: to the server a carriage
-    return in a bare one would be the end of a line.
+    ``constants`` stand first in every row.
     """
     fixed = [pl.lit(value).alias(name) for name, value in constants.items()]
 
@@ -50,7 +51,6 @@ def csv_chunks(frame: pl.DataFrame, constants: Mapping[str, int]) -> Generator[b
         frame.slice(offset, CHUNK_ROWS).select(*fixed, pl.all()).write_csv(
             text,
             include_header=False,
-            quote_style="non_numeric",
             datetime_format="%Y-%m-%d %H:%M:%S%.6f",
         )
         return text.getvalue()
@@ -91,7 +91,8 @@ def _line(statement: Select[Any], schema: Mapping[str, pl.DataType]) -> ColumnEl
     parts: list[ColumnElement[Any]] = []
     for column, dtype in zip(statement.selected_columns, schema.values(), strict=True):
         parts += (_text(column, dtype), _COMMA)
-    return func.concat(*parts)
+    groups = (func.concat(*parts[at : at + _ARGUMENTS]) for at in range(0, len(parts), _ARGUMENTS))
+    return reduce(ColumnElement[str].concat, groups)
 
 
 def _text(column: ColumnElement[Any], dtype: pl.DataType) -> ColumnElement[Any]:
