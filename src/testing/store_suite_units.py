@@ -96,8 +96,6 @@ class UnitOfWorkSuite:
             assert reader.runs.get("run-1") is not None
 
     def test_a_reader_sees_one_moment(self, store: Store) -> None:
-        if not self.snapshot_reads:
-            pytest.skip("this database has no snapshots")
         (one,) = with_capture(store, "one")
         with store.write() as unit:
             unit.rows.replace(VOLUME, one.key, one_row("OLD"))
@@ -107,11 +105,15 @@ class UnitOfWorkSuite:
                 writer.rows.replace(VOLUME, one.key, one_row("NEW"))
                 writer.runs.add(a_run("run-2"))
                 writer.captures.add(a_capture("two"))
-                assert_frame_equal(rows_of(reader, one), one_row("OLD"))
+                if self.snapshot_reads:
+                    assert_frame_equal(rows_of(reader, one), one_row("OLD"))
                 writer.commit()
-            assert_frame_equal(rows_of(reader, one), one_row("OLD"))
-            assert reader.runs.get("run-2") is None
-            assert [item.id for item in reader.captures.list(CaptureFilter())] == ["one"]
+            # Without snapshots the moment is that of each statement.
+            seen = one_row("OLD" if self.snapshot_reads else "NEW")
+            assert_frame_equal(rows_of(reader, one), seen)
+            assert (reader.runs.get("run-2") is None) is self.snapshot_reads
+            known = [item.id for item in reader.captures.list(CaptureFilter())]
+            assert known == (["one"] if self.snapshot_reads else ["two", "one"])
         with store.read() as reader:
             assert_frame_equal(rows_of(reader, one), one_row("NEW"))
             assert reader.runs.get("run-2") is not None
@@ -122,7 +124,6 @@ class UnitOfWorkSuite:
                 writer.runs.add(a_run())
                 writer.commit()
             seen = [run.id for run in reader.runs.list(RunFilter())]
-            # Without snapshots it is that of each statement.
             assert seen == ([] if self.snapshot_reads else ["run-1"])
 
     def test_a_reader_cannot_write(self, store: Store) -> None:
@@ -218,8 +219,8 @@ def _seen_or_waited(reader: UnitOfWork) -> Run | None:
     try:
         return reader.runs.get("run-1")
     except SpineError as error:
-        assert error.category is Category.TRANSIENT, error
-        assert error.context.metadata["fault"] == "lock_timeout"
+        if error.category is not Category.TRANSIENT:
+            raise
         return None
 
 

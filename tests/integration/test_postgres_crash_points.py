@@ -60,9 +60,9 @@ def test_killed_at_any_point_a_first_load_leaves_all_or_nothing(
     points = first_load.points()
     around_commits = [point for point in points if point.call.endswith("commit")]
     # Within a transaction one point is as good as another: SQLite's tests meet them all.
-    points = [*points[::4], *around_commits]
-    assert len(around_commits) == 4
-    assert len(points) > 8
+    points = [*points[::7], *around_commits]
+    assert len(around_commits) >= 4, "before and after: the begin, the archive, the outcome"
+    assert len(points) > 7
     seen = kill_at(points, first_load, tmp_path, subtests)
     assert seen == {5, 6}, f"the loads died with {seen} captures there"
 
@@ -89,7 +89,7 @@ def test_killed_while_the_schema_is_made_the_next_run_makes_it(
     def die(number: int) -> bool:
         return killed(replace(job, home=str(fresh(str(number))), die_at_statement=number))
 
-    numbers = [*range(2, made, 9), made]
+    numbers = [*range(2, made, 14), made]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for number, died in zip(numbers, pool.map(die, numbers), strict=True):
             with subtests.test(f"SIGKILL before {number}: {answer.statements[number - 1]}"):

@@ -65,20 +65,13 @@ def statements(tmp_path: Path) -> Iterator[list[ClauseElement]]:
 
     for access in (Access.WRITE, Access.READ):
         event.listen(store._database.engine(access), "before_execute", note)
-    _live(store)
+    live(store)
     yield executed
     store.close()
 
 
 def test_every_statement_compiles_for_postgresql(statements: list[ClauseElement]) -> None:
     _compile_all(statements, postgresql.dialect())
-
-
-def test_every_statement_compiles_for_db2(statements: list[ClauseElement]) -> None:
-    db2 = pytest.importorskip("ibm_db_sa.ibm_db", reason="ibm_db_sa is not installed")
-    dialect = db2.DB2Dialect_ibm_db()
-    dialect.dbms_name, dialect.dbms_ver = "DB2/LINUXX8664", "11.05.0900"
-    _compile_all(statements, dialect)
 
 
 def test_no_statement_uses_what_some_database_lacks(statements: list[ClauseElement]) -> None:
@@ -96,7 +89,7 @@ def _compile_all(statements: list[ClauseElement], dialect: Dialect) -> None:
         assert any(table in text for text in compiled), f"no statement on {table}"
 
 
-def _live(store: Store) -> None:
+def live(store: Store) -> None:
     with store.write() as unit:
         unit.runs.add(a_run())
         capture = unit.captures.add(a_capture())

@@ -40,7 +40,7 @@ from .connection_limits import ConnectionLimits
 from .database_faults import Fault, fault_error
 from .db2_connections import connector
 from .db2_errors import ends_connection, ends_transaction, explain, sqlcode_of
-from .db2_rows import load_frame, restored_frame
+from .db2_rows import first_rows, load_frame, restored_frame
 from .dialects import Access, S, Space
 from .revisions import VERSION
 from .schema_core import PARTITION_LOCKS
@@ -203,8 +203,7 @@ class Db2Dialect:
                 raise
 
     def first(self, statement: S, count: int) -> S:
-        # FETCH FIRST 0 ROWS is refused by some members of the family.
-        return statement.fetch(count) if count else statement.where(literal_column("1 = 0"))
+        return first_rows(statement, count)
 
     def read_frames(
         self,

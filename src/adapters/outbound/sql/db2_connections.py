@@ -125,7 +125,8 @@ def _wanted(limits: ConnectionLimits) -> dict[str, str]:
 
 def _require_plain(key: str, value: str) -> None:
     """The driver cuts a value off at a semicolon, and knows no way to write one."""
-    if ";" not in key + value and "=" not in key and "\0" not in value:
+    name = re.split("[;=\0]", key)[0]
+    if name == key and ";" not in value and "\0" not in value:
         return
     if key == "PWD":
         raise ConfigurationError(
@@ -133,6 +134,6 @@ def _require_plain(key: str, value: str) -> None:
             hint="give the user another password",
         )
     raise ConfigurationError(
-        f"the option {key.split(';', maxsplit=1)[0].split('=', maxsplit=1)[0]!r} in the Db2 URL cannot be passed on",
+        f"the option {name!r} in the Db2 URL cannot be passed on",
         hint="leave semicolons out",
     )

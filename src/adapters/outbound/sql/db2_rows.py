@@ -6,10 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Column, Connection, Dialect, Table
+from sqlalchemy import Column, Connection, Dialect, Table, literal_column
+
+from .dialects import S
 
 CHUNK_ROWS = 10_000
 _LEFT_STAGES = "spine_left_stages"
+
+
+def first_rows(statement: S, count: int) -> S:
+    """The statement, limited to its first ``count`` rows: by a figure, no parameter, and not 0.
+
+    Older members of the family take neither a parameter nor 0 after FETCH FIRST.
+    """
+    if count:
+        return statement.fetch(literal_column(str(int(count))))
+    return statement.where(literal_column("1 = 0"))
 
 
 def load_frame(
@@ -104,7 +116,7 @@ def merge_sql(
     key = list(table.primary_key.columns)
     same = " AND ".join(f"T.{name} = {values[name]}" for name in _names(dialect, key))
     statement = (
-        f"MERGE INTO {dialect.identifier_preparer.format_table(table)} AS T"
+        f"MERGE INTO {dialect.identifier_preparer.format_table(table)} AS T"  # noqa: S608  # our own names
         f" USING {stage} AS S ON {same} WHEN NOT MATCHED THEN"
         f" INSERT ({', '.join(values)}) VALUES ({', '.join(values.values())})"
     )
