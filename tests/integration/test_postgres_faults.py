@@ -1,20 +1,15 @@
-"""What PostgreSQL complains of, provoked for real: each has its own fault, category and advice."""
+"""What PostgreSQL complains of while it works, provoked for real: each has its own advice."""
 
 from __future__ import annotations
 
-import socket
 import threading
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 import polars as pl
-import psycopg
 import pytest
+from postgres_place import ROW_DATA, SOON, Place, check, execute, raised, reading
 from postgres_server import OwnServer, own_schema, started_server
-from sqlalchemy import URL, make_url
+from sqlalchemy import make_url
 
 from market_spine.adapters.outbound.sql.connection_limits import ConnectionLimits
 from market_spine.adapters.outbound.sql.database import Database
@@ -22,7 +17,6 @@ from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.domain.captures import Partition
 from market_spine.domain.errors import Category, SpineError
-from market_spine.domain.runs import RunFilter
 from market_spine.testing.store_suite_samples import (
     OTC,
     VOLUME,
@@ -32,41 +26,6 @@ from market_spine.testing.store_suite_samples import (
     volume_rows,
     with_capture,
 )
-
-PASSWORD = "correct-horse-7"
-ROW_DATA = "ZVZZT-9"
-SOON = ConnectionLimits(busy_timeout=0.2, pool_size=1, pool_timeout=0.2, statement_timeout=5)
-RETRYABLE = {Category.TRANSIENT, Category.DEPENDENCY, Category.TIMEOUT}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An empty schema on a server of our own, where roles and rules may be changed."""
-
-    url: URL
-
-    @property
-    def name(self) -> str:
-        return str(self.url.query["options"]).rpartition("search_path=")[2]
-
-    def as_role(self, role: str, **changes: str) -> str:
-        url = self.url.set(username=role, password=changes.pop("password", None))
-        return url.update_query_dict(changes).render_as_string(hide_password=False)
-
-    def execute(self, *statements: str) -> None:
-        plain = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(plain, autocommit=True) as connection:
-            for statement in statements:
-                connection.execute(statement)
-
-    @contextmanager
-    def role(self, name: str, options: str = "") -> Iterator[str]:
-        """A role that may log in, and nothing more; the URL of the schema for it."""
-        self.execute(f"CREATE ROLE {name} LOGIN {options}")
-        try:
-            yield self.as_role(name)
-        finally:
-            self.execute(f"DROP OWNED BY {name}", f"DROP ROLE {name}")
 
 
 @pytest.fixture(scope="module")
@@ -87,41 +46,6 @@ def store(place: Place) -> Iterator[SqlStore]:
     store.ensure_ready()
     yield store
     store.close()
-
-
-def raised(provoke: Callable[[], object]) -> SpineError:
-    """The typed error; the server's sentences about rows do not stand in it."""
-    with pytest.raises(SpineError) as caught:
-        provoke()
-    error = caught.value
-    assert ROW_DATA not in str(error.to_dict()), "the error tells a row"
-    assert PASSWORD not in str(error.to_dict()) + "".join(traceback.format_exception(error))
-    return error
-
-
-def check(error: SpineError, fault: str, category: Category, hint: str) -> None:
-    assert error.context.metadata.get("fault") == fault, repr(error)
-    assert error.category is category, repr(error)
-    assert error.retryable is (category in RETRYABLE)
-    assert "postgresql://" in error.message
-    assert hint in str(error.hint)
-    assert SpineError.from_dict(error.to_dict()).to_dict() == error.to_dict()
-
-
-def reading(store: SqlStore) -> Callable[[], object]:
-    def read() -> None:
-        with store.read() as unit:
-            unit.runs.list(RunFilter())
-
-    return read
-
-
-def opening(url: str, limits: ConnectionLimits = SOON) -> SpineError:
-    store = SqlStore(url, limits)
-    try:
-        return raised(store.status)
-    finally:
-        store.close()
 
 
 # What is written
@@ -151,14 +75,14 @@ def test_a_reference_to_nothing(store: SqlStore) -> None:
 
 def test_a_null_where_none_may_be(place: Place, store: SqlStore) -> None:
     insert = f"INSERT INTO runs (run_id) VALUES ('{ROW_DATA}')"
-    check(raised(lambda: _execute(place, insert)), "constraint", Category.LOAD, "contradict")
+    check(raised(lambda: execute(place, insert)), "constraint", Category.LOAD, "contradict")
 
 
 @pytest.mark.parametrize(
     "value", [f"'{ROW_DATA}'::numeric", "1e12::numeric(18,6)", f"repeat('{ROW_DATA}', 9)::int"]
 )
 def test_a_value_that_does_not_fit(place: Place, value: str) -> None:
-    error = raised(lambda: _execute(place, f"SELECT {value}"))
+    error = raised(lambda: execute(place, f"SELECT {value}"))
     check(error, "invalid_value", Category.VALIDATION, "fit their columns")
 
 
@@ -233,7 +157,7 @@ def test_a_partition_that_another_one_holds(store: SqlStore, place: Place) -> No
 
 def test_a_statement_that_takes_too_long(place: Place) -> None:
     limits = ConnectionLimits(statement_timeout=0.1)
-    error = raised(lambda: _execute(place, "SELECT pg_sleep(20)", limits))
+    error = raised(lambda: execute(place, "SELECT pg_sleep(20)", limits))
     check(error, "statement_timeout", Category.TIMEOUT, "SPINE_DATABASE_STATEMENT_TIMEOUT")
 
 
@@ -293,173 +217,3 @@ def test_idle_sessions_that_the_server_has_ended_are_replaced(
         reading(store)()
         _end_others(place)
     reading(store)()
-
-
-# Connections that do not come about
-
-
-def test_a_port_where_nobody_listens_is_told_at_once() -> None:
-    error = opening(f"postgresql://me:{PASSWORD}@127.0.0.1:1/db")
-    check(error, "unreachable", Category.DEPENDENCY, "host and port")
-    assert "127.0.0.1:1/db" in error.message
-    assert "Connection refused" in error.message
-
-
-def test_a_server_that_does_not_answer_is_given_up() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        url = f"postgresql://me:{PASSWORD}@127.0.0.1:{port}/db"
-        error = opening(url, ConnectionLimits(connect_timeout=1))
-    check(error, "unreachable", Category.DEPENDENCY, "host and port")
-    assert "timeout" in error.message
-
-
-def test_a_host_that_does_not_exist() -> None:
-    error = opening(f"postgresql://me:{PASSWORD}@no-such-host.invalid/db")
-    check(error, "unreachable", Category.DEPENDENCY, "host and port")
-    assert "no-such-host.invalid" in error.message
-
-
-@pytest.mark.parametrize(
-    "options", ["sslmode=perhaps", "no_such_option=1", "connect_timeout=soon", "service=nowhere"]
-)
-def test_an_option_that_is_none(options: str) -> None:
-    error = opening(f"postgresql://me:{PASSWORD}@127.0.0.1:1/db?{options}")
-    check(error, "wrong_option", Category.CONFIGURATION, "SPINE_DATABASE_URL")
-
-
-def test_a_database_that_does_not_exist(place: Place) -> None:
-    error = opening(place.url.set(database="nowhere").render_as_string(hide_password=False))
-    check(error, "no_database", Category.CONFIGURATION, "create it")
-
-
-def test_a_role_that_does_not_exist(place: Place) -> None:
-    check(opening(place.as_role("nobody_here")), "authentication", Category.PERMISSION, "correct")
-
-
-def test_a_wrong_password_and_none(own: OwnServer, place: Place) -> None:
-    with place.role("guarded", f"PASSWORD '{PASSWORD}'") as url, _asked_for_passwords(own, place):
-        right = make_url(url).set(password=PASSWORD).render_as_string(hide_password=False)
-        reachable = SqlStore(right)
-        assert reachable.status().revision is None
-        reachable.close()
-        for wrong in (right.replace(PASSWORD, "battery-staple"), url):
-            error = opening(wrong)
-            check(error, "authentication", Category.PERMISSION, "password")
-            assert "battery" not in str(error.to_dict())
-
-
-def test_a_role_with_too_many_connections(place: Place) -> None:
-    with place.role("lonely", "CONNECTION LIMIT 1") as url:
-        first = SqlStore(url)
-        with first.read():
-            error = opening(url)
-        first.close()
-    check(error, "too_many_connections", Category.DEPENDENCY, "SPINE_DATABASE_POOL_SIZE")
-
-
-# What is not there, or not allowed
-
-
-def test_a_schema_without_our_tables(place: Place) -> None:
-    store = SqlStore(place.as_role("postgres"))
-    error = raised(reading(store))
-    store.close()
-    check(error, "missing_object", Category.CONFIGURATION, "spine db upgrade")
-
-
-def test_a_schema_that_does_not_exist(place: Place) -> None:
-    store = SqlStore(place.as_role("postgres", options="-csearch_path=nowhere"))
-    error = raised(store.ensure_ready)
-    store.close()
-    check(error, "missing_object", Category.CONFIGURATION, "search_path")
-
-
-def test_a_role_that_may_read_only(store: SqlStore, place: Place) -> None:
-    with place.role("reader") as url:
-        place.execute(
-            f"GRANT USAGE ON SCHEMA {place.name} TO reader",
-            f"GRANT SELECT ON ALL TABLES IN SCHEMA {place.name} TO reader",
-        )
-        limited = SqlStore(url)
-        limited.ensure_ready()
-        reading(limited)()
-        with limited.write() as unit:
-            error = raised(lambda: unit.runs.add(a_run()))
-        limited.close()
-    check(error, "forbidden", Category.PERMISSION, "grant")
-
-
-def test_a_role_that_may_not_make_tables(place: Place) -> None:
-    with place.role("guest") as url:
-        place.execute(f"GRANT USAGE ON SCHEMA {place.name} TO guest")
-        limited = SqlStore(url)
-        error = raised(limited.ensure_ready)
-        limited.close()
-    check(error, "forbidden", Category.PERMISSION, "spine db upgrade")
-
-
-def test_a_server_that_is_read_only(store: SqlStore, place: Place) -> None:
-    options = f"-csearch_path={place.name} -cdefault_transaction_read_only=on"
-    standby = SqlStore(place.as_role("postgres", options=options))
-    with standby.write() as unit:
-        error = raised(lambda: unit.runs.add(a_run()))
-    standby.close()
-    check(error, "forbidden", Category.PERMISSION, "grant")
-
-
-def test_a_read_connection_refuses_to_write(place: Place, store: SqlStore) -> None:
-    database = Database(place.as_role("postgres"))
-    with database.connect(Access.READ) as connection:
-        error = raised(lambda: connection.exec_driver_sql("DELETE FROM runs"))
-    database.close()
-    check(error, "forbidden", Category.PERMISSION, "grant")
-
-
-@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
-def test_a_database_that_would_lose_characters(place: Place, encoding: str) -> None:
-    name = f"{place.name}_{encoding.lower()}"
-    place.execute(
-        f"CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
-        " TEMPLATE template0"
-    )
-    store = SqlStore(
-        place.url.set(database=name, query={**place.url.query, "options": ""}).render_as_string(
-            hide_password=False
-        )
-    )
-    try:
-        for make in (store.ensure_ready, store.upgrade):
-            error = raised(make)
-            assert error.category is Category.CONFIGURATION
-            assert encoding in error.message
-            assert "UTF8" in str(error.hint)
-        assert store.status().revision is None, "tables were made all the same"
-    finally:
-        store.close()
-        place.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _execute(place: Place, statement: str, limits: ConnectionLimits = SOON) -> None:
-    database = Database(place.as_role("postgres"), limits)
-    try:
-        with database.connect(Access.WRITE) as connection:
-            connection.exec_driver_sql(statement).close()
-    finally:
-        database.close()
-
-
-@contextmanager
-def _asked_for_passwords(own: OwnServer, place: Place) -> Iterator[None]:
-    """The server asks the role ``guarded`` for a password meanwhile."""
-    rules = Path(str(own.url.query["host"]), "pg_hba.conf")
-    before = rules.read_text()
-    for text in (f"local all guarded scram-sha-256\n{before}", before):
-        rules.write_text(text)
-        place.execute("SELECT pg_reload_conf()")
-        if text is not before:
-            place.execute(
-                "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_hba_file_rules WHERE"
-                " user_name = '{guarded}') LOOP PERFORM pg_sleep(0.01); END LOOP; END $$"
-            )
-            yield
