@@ -1,4 +1,4 @@
-"""What all tests share: a real PostgreSQL."""
+"""What all tests share: suites whose failures are readable, and a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import pytest
 from postgres_server import URL_VARIABLE, OwnServer, own_schema, started_server
 from sqlalchemy import URL, make_url
+
+# Before any of them is imported: pytest then shows what their asserts compared.
+pytest.register_assert_rewrite("market_spine.testing")
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,8 @@ from types import ModuleType
 import polars as pl
 import pytest
 
-pytest.register_assert_rewrite("market_spine.testing.source_suite")
-
-from market_spine import Source  # noqa: E402  # after the rewriting
-from market_spine.testing.source_suite import SourceSuite  # noqa: E402
+from market_spine import Source
+from market_spine.testing.source_suite import SourceSuite
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

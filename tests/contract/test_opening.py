@@ -9,25 +9,23 @@ from typing import Any
 import polars as pl
 import pytest
 
-pytest.register_assert_rewrite("market_spine.testing.opening_suite")
-
-from market_spine.adapters.inbound.cli.progress import (  # noqa: E402  # after the rewriting
+from market_spine.adapters.inbound.cli.progress import (
     TerminalProgress,
 )
-from market_spine.adapters.outbound.files.source import FileSource  # noqa: E402
-from market_spine.adapters.outbound.sources.registry import SourceRegistry  # noqa: E402
-from market_spine.adapters.outbound.sources.retrying_sources import (  # noqa: E402
+from market_spine.adapters.outbound.files.source import FileSource
+from market_spine.adapters.outbound.sources.registry import SourceRegistry
+from market_spine.adapters.outbound.sources.retrying_sources import (
     RetryingSources,
 )
-from market_spine.adapters.outbound.system.finder import LocalFileFinder  # noqa: E402
-from market_spine.ports.sources import source_type_of  # noqa: E402
-from market_spine.testing.memory_opening import (  # noqa: E402
+from market_spine.adapters.outbound.system.finder import LocalFileFinder
+from market_spine.ports.sources import source_type_of
+from market_spine.testing.memory_opening import (
     MemoryFileFinder,
     MemorySources,
     RecordedProgress,
 )
-from market_spine.testing.memory_source import MemorySource  # noqa: E402
-from market_spine.testing.opening_suite import (  # noqa: E402
+from market_spine.testing.memory_source import MemorySource
+from market_spine.testing.opening_suite import (
     FileFinderSuite,
     ProgressSuite,
     SourcesSuite,

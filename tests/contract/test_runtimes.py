@@ -7,19 +7,17 @@ import sys
 
 import pytest
 
-pytest.register_assert_rewrite("market_spine.testing.runtime_suite")
-
-from market_spine.adapters.outbound.system.runtime import (  # noqa: E402  # after the rewriting
+from market_spine.adapters.outbound.system.runtime import (
     LocalProcesses,
     SystemClock,
     UuidIds,
 )
-from market_spine.testing.runtime_suite import (  # noqa: E402
+from market_spine.testing.runtime_suite import (
     ClockSuite,
     IdsSuite,
     ProcessesSuite,
 )
-from market_spine.testing.steady_runtime import (  # noqa: E402
+from market_spine.testing.steady_runtime import (
     CountingIds,
     KnownProcesses,
     TickingClock,

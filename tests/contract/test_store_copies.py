@@ -6,19 +6,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-pytest.register_assert_rewrite(
-    "market_spine.testing.copy_suite", "market_spine.testing.sql_copy_suite"
-)
-
-from market_spine.ports.store_copy import CopySource  # noqa: E402  # after the rewriting
-from market_spine.testing.copy_suite import AnotherHand, CopySuite  # noqa: E402
-from market_spine.testing.memory_copy import (  # noqa: E402
+from market_spine.ports.store_copy import CopySource
+from market_spine.testing.copy_suite import AnotherHand, CopySuite
+from market_spine.testing.memory_copy import (
     MemoryCopySource,
     MemoryCopyTarget,
     MemoryDatabase,
     filled_database,
 )
-from market_spine.testing.sql_copy_suite import SqlCopySuite  # noqa: E402
+from market_spine.testing.sql_copy_suite import SqlCopySuite
 
 
 class TestSqliteToSqlite(SqlCopySuite):

@@ -5,16 +5,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite(
-    *(
-        f"market_spine.testing.store_suite_{part}"
-        for part in ("runs", "captures", "rows", "evidence", "units")
-    )
-)
-
-from market_spine.adapters.outbound.sql.store import SqlStore  # noqa: E402  # after the rewriting
-from market_spine.testing.memory_store import MemoryStore  # noqa: E402
-from market_spine.testing.store_suite import StoreSuite  # noqa: E402
+from market_spine.adapters.outbound.sql.store import SqlStore
+from market_spine.testing.memory_store import MemoryStore
+from market_spine.testing.store_suite import StoreSuite
 
 
 class TestSqliteStore(StoreSuite):

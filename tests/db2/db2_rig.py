@@ -78,10 +78,7 @@ class Rig:
 
     @property
     def url(self) -> str:
-        return (
-            f"db2+ibm_db://db2inst1:secret@127.0.0.1:{self._port}/TESTDB"
-            "?Authentication=SERVER&ConnectTimeout=2"
-        )
+        return f"db2+ibm_db://db2inst1:secret@127.0.0.1:{self._port}/TESTDB?Authentication=SERVER"
 
     def start(self) -> None:
         """Start it, also after it was killed; ready when this returns."""

@@ -37,7 +37,12 @@ def connected(url: str) -> Iterator[Connection]:
 def tables_in(connection: Connection, schema: str) -> list[str]:
     driver = connection.connection.driver_connection
     found = driver.tables(schema, None)
-    return [item["TABLE_NAME"] for item in found if item["TABLE_TYPE"] == "TABLE"]
+    # The driver takes the name for a pattern, where _ stands for anything.
+    return [
+        item["TABLE_NAME"]
+        for item in found
+        if item["TABLE_TYPE"] == "TABLE" and item["TABLE_SCHEM"].strip() == schema
+    ]
 
 
 def _drop(connection: Connection, schema: str) -> None:

@@ -11,15 +11,11 @@ import pytest
 from copy_tools import Watching, assert_same, copy, digests, everything, filled, opened
 from db2_rig import Rig
 
-pytest.register_assert_rewrite(
-    "market_spine.testing.copy_suite", "market_spine.testing.sql_copy_suite"
-)
-
-from market_spine.domain.errors import ConfigurationError, LoadError, SpineError  # noqa: E402
-from market_spine.ports.store_copy import Claim  # noqa: E402
-from market_spine.testing.copy_sample import use_store  # noqa: E402
-from market_spine.testing.sql_copy_suite import SqlCopySuite  # noqa: E402
-from market_spine.testing.store_suite_samples import a_capture, a_check, a_run  # noqa: E402
+from market_spine.domain.errors import ConfigurationError, LoadError, SpineError
+from market_spine.ports.store_copy import Claim
+from market_spine.testing.copy_sample import use_store
+from market_spine.testing.sql_copy_suite import SqlCopySuite
+from market_spine.testing.store_suite_samples import a_capture, a_check, a_run
 
 CHILD = Path(__file__).parents[1] / "copy_child.py"
 

@@ -12,12 +12,10 @@ from db2_rig import Rig
 from db2_schemas import connected
 from sqlalchemy import make_url
 
-pytest.register_assert_rewrite("market_spine.testing.source_suite")
-
-from market_spine.adapters.outbound.databases import DatabaseSource  # noqa: E402
-from market_spine.domain.errors import Category, SourceError, ValidationError  # noqa: E402
-from market_spine.ports.sources import LINE, Source  # noqa: E402
-from market_spine.testing.source_suite import SourceSuite  # noqa: E402
+from market_spine.adapters.outbound.databases import DatabaseSource
+from market_spine.domain.errors import Category, SourceError, ValidationError
+from market_spine.ports.sources import LINE, Source
+from market_spine.testing.source_suite import SourceSuite
 
 RECORDS = pl.DataFrame(
     {

@@ -107,6 +107,7 @@ def test_the_reason_tells_a_deadlock_from_a_wait(code: int, reason: str, fault: 
     [
         (network("connect"), Fault.UNREACHABLE),
         (network("selectForConnectTimeout", number="115"), Fault.UNREACHABLE),
+        (network("selectForRecvTimeout", number="115"), Fault.UNREACHABLE),
         (network("recv", number="104"), Fault.CONNECTION_LOST),
         (network("send", number="32"), Fault.CONNECTION_LOST),
         (network("sqlccSSLSocketSetup", protocol="SSL", number="410"), Fault.TLS),

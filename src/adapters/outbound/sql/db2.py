@@ -137,7 +137,7 @@ class Db2Dialect:
         return True
 
     def prepare(self) -> None:
-        """Make the table of the revision, which upgrades are locked by, and try the server."""
+        """Try what loads need, and make the table of the revision, which upgrades are locked by."""
         with self.engine(Access.CREATE).connect() as connection:
             codepage = _driver_info(connection)
             if codepage not in (_UTF8, 0):
@@ -145,6 +145,12 @@ class Db2Dialect:
                     f"{self.location} keeps text in code page {codepage}",
                     hint="create the database USING CODESET UTF-8: others lose characters",
                 )
+            # A load needs one: that there is no place for it is better known now.
+            connection.exec_driver_sql(
+                "DECLARE GLOBAL TEMPORARY TABLE SESSION.SPINE_TRIAL (n INTEGER)"
+                " ON COMMIT DELETE ROWS NOT LOGGED"
+            )
+            connection.rollback()
             if self.has_table(connection, VERSION.name):
                 return
             try:
@@ -159,7 +165,6 @@ class Db2Dialect:
     def has_table(self, connection: Connection, name: str | None) -> bool:
         schema = connection.exec_driver_sql("VALUES CURRENT SCHEMA").scalar_one().strip()
         tables = self._patiently(lambda: self._tables(connection, schema, name))
-        # The driver takes the name for a pattern, where _ stands for anything.
         return bool(tables) if name is None else name.upper() in tables
 
     def _tables(self, connection: Connection, schema: str, name: str | None) -> set[str]:
@@ -167,7 +172,12 @@ class Db2Dialect:
             found = _driver(connection).tables(schema, name)
         except Exception as error:
             raise self._failed(connection, error) from error
-        return {item["TABLE_NAME"] for item in found if item["TABLE_TYPE"] == "TABLE"}
+        # The driver takes both names for patterns, where _ stands for anything.
+        return {
+            item["TABLE_NAME"]
+            for item in found
+            if item["TABLE_TYPE"] == "TABLE" and item["TABLE_SCHEM"].strip() == schema
+        }
 
     def lock_schema(self, connection: Connection) -> None:
         lock = f"LOCK TABLE {VERSION.name} IN EXCLUSIVE MODE"

@@ -139,7 +139,7 @@ def _communication(text: str) -> Fault:
     """SQL30081N says in which of its functions the driver met the network's error."""
     if "GSK" in text or "sqlccSSL" in text:
         return Fault.TLS
-    connecting = ("onnect", "getaddrinfo", "socket")
+    connecting = ("onnect", "Timeout", "getaddrinfo", "socket")
     function = text.partition("detecting the error:")[2].partition(".")[0]
     return (
         Fault.UNREACHABLE if any(part in function for part in connecting) else Fault.CONNECTION_LOST
