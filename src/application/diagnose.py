@@ -10,7 +10,7 @@ from ..domain.errors import SpineError, as_spine_error
 from ..ports.archive import RawArchive
 from ..ports.storage import Store, StoreAdmin, StoreStatus
 
-_SHOWN = 10
+_SHOWN = 3
 _LITTLE_SPACE = 500_000_000
 
 
@@ -118,7 +118,8 @@ class Diagnose:
             False,
             f"{len(missing):,} of {len(captures):,} captures have no raw file: {_listed(missing)} "
             f"({told})",
-            "fetch the file again and run it with --force",
+            "copy the folder archive of the home that captured them, or fetch the files again and "
+            "run them with --force",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..adapters.inbound.cli.services import CliServices
 from ..domain.redaction import redact
 from ..ports.progress import Progress
-from .settings import Settings, load_settings, unknown_variables
+from .settings import Settings, did_you_mean, load_settings, unknown_variables
 
 if TYPE_CHECKING:
     from ..application.copy_store import CopyStore
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from ..domain.registry import Registry
     from ..domain.workflows import Workflow
     from ..ports.storage import StoreAdmin
+
+
+log = logging.getLogger(__name__)
 
 
 class Application:
@@ -70,8 +74,8 @@ class Application:
         from .database_urls import read_url
 
         limits = self.settings.connection_limits
-        origin = self.settings.url if source is None else read_url(source)
-        goal = read_url(target)
+        origin = self.settings.url if source is None else self.settings.completed(read_url(source))
+        goal = self.settings.completed(read_url(target))
         reading, writing = SqlCopySource(origin, limits), SqlCopyTarget(goal, limits)
         require_two_databases(origin, goal)
         try:
@@ -126,6 +130,8 @@ def build_application(progress: Progress) -> CliServices:
 
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
+    for name in unknown_variables():
+        log.warning("%s is no setting%s", name, did_you_mean(name))
     return Application(settings, progress)
 
 

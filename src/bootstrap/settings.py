@@ -82,8 +82,12 @@ class Settings(BaseSettings):
         """The store's URL, password included: for the driver only."""
         if self.database_url is None:
             return f"sqlite:///{quote(str(self.home.absolute() / 'spine.db'))}"
-        url = self.database_url.get_secret_value()
-        if self.database_password_file is None:
+        return self.completed(self.database_url.get_secret_value())
+
+    def completed(self, url: str) -> str:
+        """``url``, with the password of the file where it is the one that is set."""
+        configured = self.database_url and self.database_url.get_secret_value()
+        if self.database_password_file is None or url != configured:
             return url
         return with_password(url, self.database_password_file)
 
@@ -148,11 +152,25 @@ def _problem(name: str, item: Mapping[str, Any]) -> str:
     return "no such setting" + (f"; did you mean {close[0]}?" if close else "")
 
 
+def did_you_mean(variable: str) -> str:
+    """The setting that a misspelled variable most likely means, as the end of a sentence."""
+    name = variable.upper().removeprefix("SPINE_").lower()
+    close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    return f"; did you mean SPINE_{close[0].upper()}?" if close else ""
+
+
 def unknown_variables() -> list[str]:
-    """Variables that begin like a setting and are none: most likely misspelled."""
+    """Variables that begin like a setting and are none: most likely misspelled.
+
+    Those for tests are left out: the software does not look at them.
+    """
     known = {f"SPINE_{name.upper()}" for name in Settings.model_fields} | {CONFIG_VARIABLE}
     return sorted(
-        name for name in os.environ if name.startswith("SPINE_") and name.upper() not in known
+        name
+        for name in os.environ
+        if name.startswith("SPINE_")
+        and name.upper() not in known
+        and not name.startswith(("SPINE_TEST_", "SPINE_DB2_"))
     )
 
 

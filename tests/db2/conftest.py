@@ -55,7 +55,11 @@ def mortal_db2(db2_server: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     rig.stop()
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    terminalreporter.write_line(config.stash.get(_SAID, "Db2 was NOT run: no test asked for it."))
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Say in the very last line what the tests were run against."""
+    yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        said = session.config.stash.get(_SAID, "Db2 was NOT run: no test asked for it.")
+        reporter.write_line(said, bold=True)

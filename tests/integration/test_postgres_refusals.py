@@ -70,7 +70,7 @@ def test_a_host_that_does_not_exist() -> None:
 )
 def test_an_option_that_is_none(options: str) -> None:
     error = opening(f"postgresql://me:{PASSWORD}@127.0.0.1:1/db?{options}")
-    check(error, "wrong_option", Category.CONFIGURATION, "SPINE_DATABASE_URL")
+    check(error, "wrong_option", Category.CONFIGURATION, "question mark")
 
 
 def test_a_database_that_does_not_exist(place: Place) -> None:
@@ -90,7 +90,7 @@ def test_a_wrong_password_and_none(own: OwnServer, place: Place) -> None:
         reachable.close()
         for wrong in (right.replace(PASSWORD, "battery-staple"), url):
             error = opening(wrong)
-            check(error, "authentication", Category.PERMISSION, "password")
+            check(error, "authentication", Category.PERMISSION, "SPINE_DATABASE_PASSWORD_FILE")
             assert "battery" not in str(error.to_dict())
 
 

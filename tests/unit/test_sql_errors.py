@@ -118,7 +118,7 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> N
 
 def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
     store = SqlStore(f"sqlite:///{tmp_path}")
-    with pytest.raises(ConfigurationError, match="cannot be opened"):
+    with pytest.raises(ConfigurationError, match="is a folder"):
         store.ensure_ready()
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many rows.")]
+Limit = Annotated[
+    int, typer.Option("--limit", "-n", min=0, max=2**31 - 1, help="At most so many rows.")
+]
 Week = Annotated[
     str | None, typer.Option("--week", help="Monday of the week, YYYY-MM-DD.", metavar="DATE")
 ]

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 _UPGRADE = "run 'spine db upgrade'"
 
-app = typer.Typer(help="The store's schema.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="The store: its schema, and copies of it.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("upgrade")
@@ -52,8 +54,11 @@ def copy(
     """Copy the whole store into another database, and compare both in the end.
 
     A copy that was cut short goes on where it stopped when the same command is run again; until
-    it is done, its target cannot be used. URL may be env:NAME or file:PATH, so that a password
-    does not stand in the list of processes.
+    it is done, its target cannot be used. A target with other rows is left as it is. The raw
+    files in the archive folder are not in the database: copy that folder as well.
+
+    URL may be env:NAME or file:PATH, so that a password does not stand in the list of processes;
+    the configured store keeps its password file.
 
     Example: spine db copy --to env:TARGET_URL
     """

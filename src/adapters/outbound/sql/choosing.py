@@ -14,8 +14,15 @@ from .dialects import Dialect
 
 _URLS = (
     "write it as sqlite:///path/to/file.db, postgresql+psycopg://user@host/database "
-    "or db2+ibm_db://user@host:50000/database"
+    "or db2+ibm_db://user@host:50000/database; in a password, @ : / % # ? have to be written as "
+    "%40 %3A %2F %25 %23 %3F, or let SPINE_DATABASE_PASSWORD_FILE name a file that holds it"
 )
+# What a URL may begin with, the form to recommend first.
+_DRIVERS = {
+    "postgresql": ("postgresql+psycopg", "postgresql"),
+    "db2": ("db2+ibm_db", "db2"),
+    "ibm_db_sa": ("db2+ibm_db", "ibm_db_sa", "ibm_db_sa+ibm_db"),
+}
 
 
 def dialect_of(url: str, limits: ConnectionLimits = DEFAULT_LIMITS) -> Dialect:
@@ -26,6 +33,7 @@ def dialect_of(url: str, limits: ConnectionLimits = DEFAULT_LIMITS) -> Dialect:
     """
     parsed = _parsed(url)
     backend = parsed.get_backend_name()
+    _check_driver(parsed)
     # A database loads only its own driver.
     if backend == "sqlite":
         from .sqlite import SqliteDialect  # noqa: PLC0415
@@ -37,6 +45,7 @@ def dialect_of(url: str, limits: ConnectionLimits = DEFAULT_LIMITS) -> Dialect:
 
         return PostgresDialect(parsed, limits)
     if backend in ("db2", "ibm_db_sa"):
+        _require("ibm_db", "db2")
         _require("ibm_db_sa", "db2")
         from .db2 import Db2Dialect  # noqa: PLC0415
 
@@ -62,7 +71,20 @@ def with_password(url: str, file: Path) -> str:
             f"the password file {file} cannot be read: {error}",
             hint="correct SPINE_DATABASE_PASSWORD_FILE",
         ) from error
+    if not password:
+        raise ConfigurationError(
+            f"the password file {file} is empty", hint="put the password there, with nothing else"
+        )
     return parsed.set(password=password).render_as_string(hide_password=False)
+
+
+def _check_driver(url: URL) -> None:
+    """Another driver is never put in the place of the one that was asked for."""
+    known = _DRIVERS.get(url.get_backend_name())
+    if known is not None and url.drivername not in known:
+        raise ConfigurationError(
+            f"the driver of {url.drivername!r} is not supported", hint=f"use {known[0]}"
+        )
 
 
 def _require(driver: str, extra: str) -> None:

@@ -122,18 +122,18 @@ _MEANINGS = {
     Fault.UNREACHABLE: _Meaning(
         "{where} cannot be reached",
         Category.DEPENDENCY,
-        "see that the server runs, and that host and port in SPINE_DATABASE_URL are right",
+        "see that the server runs, and that host and port in the URL are right",
     ),
     Fault.WRONG_OPTION: _Meaning(
         "the options for {where} are wrong",
         Category.CONFIGURATION,
-        "correct what stands behind the question mark in SPINE_DATABASE_URL",
+        "correct the URL: its port, and the options behind the question mark",
         ConfigurationError,
     ),
     Fault.AUTHENTICATION: _Meaning(
-        "{where} refused the user or the password",
+        "{where} refused its user, or the password of it",
         Category.PERMISSION,
-        "correct them in SPINE_DATABASE_URL, or the file with the password",
+        "correct them in the URL, or in the file that SPINE_DATABASE_PASSWORD_FILE names",
     ),
     Fault.TLS: _Meaning(
         "no trusted connection to {where} could be made",
@@ -144,7 +144,7 @@ _MEANINGS = {
     Fault.NO_DATABASE: _Meaning(
         "there is no database at {where}",
         Category.CONFIGURATION,
-        "create it, or correct its name in SPINE_DATABASE_URL",
+        "create it, or correct its name in the URL",
         ConfigurationError,
     ),
     Fault.FORBIDDEN: _Meaning(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from typing import Any
@@ -33,6 +34,7 @@ from .postgres_errors import explain
 from .postgres_frames import csv_chunks, csv_frames
 
 _SCHEMA_LOCK = 0x5350494E45  # "SPINE"
+_SEARCH_PATH = re.compile(r"-c\s*search_path=(\S+)")
 _ISOLATION = {
     # One moment for all that is read.
     Access.READ: {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
@@ -59,7 +61,9 @@ class PostgresDialect:
         hosts = url.normalized_query.get("host") or (url.host or "localhost",)
         port = url.port or ",".join(url.normalized_query.get("port", ()))
         place = ",".join(hosts) + (f":{port}" if port else "")
-        return f"postgresql://{place}/{url.database or url.username or ''}"
+        schema = _SEARCH_PATH.search(str(url.query.get("options", "")))
+        within = f" (schema {schema[1]})" if schema else ""
+        return f"postgresql://{place}/{url.database or url.username or ''}{within}"
 
     @property
     def pool_size(self) -> int:

@@ -114,7 +114,11 @@ def explain(error: BaseException, location: str) -> SpineError:
             cause=error,
             metadata={"fault": Fault.INVALID_VALUE.value},
         )
-    return SpineError(f"the database {location} failed: {type(error).__name__}", cause=error)
+    return SpineError(
+        f"the database {location} failed: {type(error).__name__}: {error}",
+        hint="this is a defect of the store; the log has the traceback",
+        cause=error,
+    )
 
 
 def _explain(error: psycopg.Error, location: str) -> SpineError:

@@ -54,7 +54,9 @@ class SqliteDialect:
     pool_size = None
 
     def __init__(self, url: URL, limits: ConnectionLimits) -> None:
-        if not url.database or url.database == ":memory:" or url.query:
+        # With two slashes the first folder would be taken for a host, and dropped.
+        elsewhere = url.host or url.username or url.password or url.port
+        if not url.database or url.database == ":memory:" or url.query or elsewhere:
             raise ConfigurationError(
                 "the SQLite URL must name a file, without options",
                 hint="write it as sqlite:///path/to/file.db",

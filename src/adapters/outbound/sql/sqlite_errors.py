@@ -37,7 +37,11 @@ def explain(error: BaseException, path: Path, busy_timeout: float) -> SpineError
             hint="text must be valid Unicode and whole numbers must fit into 64 bits",
             cause=error,
         )
-    return SpineError(f"the database {path} failed: {type(error).__name__}", cause=error)
+    return SpineError(
+        f"the database {path} failed: {type(error).__name__}: {error}",
+        hint="this is a defect of the store; the log has the traceback",
+        cause=error,
+    )
 
 
 def _by_code(code: int, error: sqlite3.Error, path: Path, busy_timeout: float) -> SpineError:
@@ -106,6 +110,12 @@ def _by_os(error: OSError, path: Path) -> SpineError:
 def _cannot_open(error: sqlite3.Error, path: Path) -> SpineError:
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         return _forbidden(error, path)
+    if path.is_dir():
+        return ConfigurationError(
+            f"{path} is a folder, not a database",
+            hint="name a file in it in the database URL",
+            cause=error,
+        )
     return ConfigurationError(
         f"the database {path} cannot be opened: {error}",
         hint=_SCHEMA_HINT,
