@@ -8,6 +8,7 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,3 +144,28 @@ def test_a_database_loads_its_own_driver_only_and_only_when_read(
     command = [sys.executable, "-c", script, url]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.split() == loaded
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout": "5"},
+        {"timeout": True},
+        {"key": 5},
+        {"key": [1]},
+        {"key": b"id"},
+        {"parameters": [1]},
+        {"parameters": "id=1"},
+        {"query": 5},
+        {"query": b"SELECT 1"},
+        {"query": None, "table": 5},
+        {"url": 5},
+    ],
+    ids=str,
+)
+def test_an_option_of_a_wrong_type_is_named(wrong: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"url": "sqlite:///x.db", "query": "SELECT 1 AS one", **wrong}
+    with pytest.raises(ValidationError) as refused:
+        DatabaseSource(**given)
+    assert list(wrong)[-1] in refused.value.message
+    assert refused.value.hint

@@ -29,8 +29,8 @@ _BACKENDS = {
     "ibm_db_sa": DB2,
 }
 _WRITE_IT = (
-    "write it as sqlite:///FILE, postgresql+psycopg://USER:PASSWORD@HOST/DATABASE or "
-    "db2+ibm_db://USER:PASSWORD@HOST:PORT/DATABASE, or refer to it: env:NAME, file:/PATH"
+    "write it as sqlite:///FILE, postgresql+psycopg://USER@HOST/DATABASE or "
+    "db2+ibm_db://USER@HOST:PORT/DATABASE, or refer to one with a password: env:NAME, file:/PATH"
 )
 _SECRET_OPTIONS = ("password", "passwd", "pwd", "secret", "token")
 
@@ -101,7 +101,7 @@ class GivenUrl:
             return _parsed(value, f"the environment variable {name}")
         if self.text.startswith("file:"):
             path = self.text.removeprefix("file:")
-            return _parsed(_read(Path(path)), f"the file {path}")
+            return _parsed(_read(Path(path).expanduser()), f"the file {path}")
         return _parsed(self.text, "the URL")
 
 

@@ -49,6 +49,10 @@ def request(
     timeout: float | None,
 ) -> Request:
     """The request, its options held against each other; raises a ValidationError."""
+    require_type("query", query, str, "text")
+    require_type("table", table, str, "text")
+    require_type("parameters", parameters, Mapping, "a mapping of names to values")
+    require_type("timeout", timeout, (int, float), "a number of seconds")
     if (query is None) == (table is None):
         raise ValidationError(
             "a database source reads a query or a table, one of both",
@@ -61,13 +65,27 @@ def request(
         )
     if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
         raise ValidationError(f"timeout is {timeout}", hint="give seconds above 0")
-    names = () if key is None else (key,) if isinstance(key, str) else tuple(key)
+    names = _key_columns(key)
     if key is not None and (not names or not all(names) or len(set(names)) < len(names)):
         raise ValidationError(
             f"{list(names)} is no key", hint="give the columns that tell rows apart, each once"
         )
     parts = () if table is None else _table_name(table)
     return Request(query, parts, dict(parameters or {}), names, timeout)
+
+
+def require_type(name: str, value: object, wanted: type | tuple[type, ...], said: str) -> None:
+    """Raise a ValidationError unless ``value`` is None or of a wanted type."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, wanted)):
+        raise ValidationError(f"{name} is a {type(value).__name__}", hint=f"give {name} as {said}")
+
+
+def _key_columns(key: Sequence[str] | None) -> tuple[str, ...]:
+    require_type("key", key, (str, Sequence), "a list of names of columns")
+    names = () if key is None else (key,) if isinstance(key, str) else tuple(key)
+    for name in names:
+        require_type("key", name, str, "a list of names of columns")
+    return names
 
 
 def quoted(name: str) -> str:

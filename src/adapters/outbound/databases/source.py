@@ -22,7 +22,7 @@ from ....ports.sources import (
     register_source,
 )
 from .addresses import GivenUrl
-from .request import request
+from .request import request, require_type
 from .sessions import open_session
 
 _FETCH_ROWS = 100_000
@@ -62,6 +62,7 @@ class DatabaseSource:
         timeout: float | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
+        require_type("url", url, str, "text")
         self._url = GivenUrl(url)
         self._url.check()
         self._request = request(query, table, parameters, key, timeout)
