@@ -180,6 +180,11 @@ class RunContext:
         unit.commit()
         return True
 
+    def discard(self) -> None:
+        """End the transaction of a pipeline that raised; what it asked to keep is not kept."""
+        self._keep_on_failure = False
+        self.close()
+
     def close(self) -> None:
         """End the transaction; what is not committed is rolled back."""
         self._unit = None

@@ -178,7 +178,7 @@ class RunPipeline:
             failed = as_spine_error(error, doing=f"committing run {run.id}").within(context.where)
             result = Result.failure(failed, warnings=result.warnings).timed(result.duration)
         context.close()
-        if may_repeat and isinstance(result.error, ConflictError):
+        if may_repeat and _own_conflict(result.error, run):
             log.info("run %s is done again: %s", run.id, result.error)
             return None
         recorded = self._recorder.end(self._finished(context.run, result))
@@ -198,7 +198,7 @@ class RunPipeline:
                 )
             )
         except Exception as error:
-            context.close()  # what a raising pipeline wrote is never kept
+            context.discard()  # what a raising pipeline wrote is never kept
             if not isinstance(error, SpineError):
                 # As text, because the values of secret parameters may stand in it.
                 log.error(  # noqa: TRY400
@@ -276,6 +276,11 @@ class RunPipeline:
         with self.store.write() as unit:
             unit.runs.add(run)
             unit.commit()
+
+
+def _own_conflict(error: SpineError | None, run: Run) -> bool:
+    """Whether the store ended this run's transaction; a child's has been repeated already."""
+    return isinstance(error, ConflictError) and error.context.run == run.id
 
 
 def _specs(names: Collection[str], secret: Collection[str]) -> tuple[ParameterSpec, ...]:

@@ -7,10 +7,11 @@ import pytest
 
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.testing.memory_store import MemoryStore
+from market_spine.testing.sql_store_suite import SqlStoreSuite
 from market_spine.testing.store_suite import StoreSuite
 
 
-class TestSqliteStore(StoreSuite):
+class TestSqliteStore(StoreSuite, SqlStoreSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[SqlStore]:
         store = SqlStore(f"sqlite:///{tmp_path / 'spine.db'}")
@@ -19,7 +20,7 @@ class TestSqliteStore(StoreSuite):
         store.close()
 
 
-class TestPostgresStore(StoreSuite):
+class TestPostgresStore(StoreSuite, SqlStoreSuite):
     @pytest.fixture
     def store(self, postgres_url: str) -> Iterator[SqlStore]:
         store = SqlStore(postgres_url)

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from market_spine.adapters.outbound.sql.store import SqlStore
+from market_spine.testing.sql_store_suite import SqlStoreSuite
 from market_spine.testing.store_suite import StoreSuite
 
 
-class TestDb2Store(StoreSuite):
+class TestDb2Store(StoreSuite, SqlStoreSuite):
     snapshot_reads = False
 
     @pytest.fixture

@@ -11,6 +11,7 @@ from market_spine.application.context import RunContext
 from market_spine.application.unit_attempts import UNIT_ATTEMPTS, undisturbed
 from market_spine.domain.errors import Category, ConflictError, LoadError, SpineError
 from market_spine.domain.pipelines import Pipeline, pipeline
+from market_spine.domain.result import Result
 from market_spine.domain.runs import RunState
 
 
@@ -83,6 +84,44 @@ def test_a_conflict_of_the_store_itself_is_met_at_the_begin_the_commit_and_the_e
 def _unit_type(house: House) -> type:
     with house.store.write() as unit:
         return type(unit)
+
+
+def test_what_a_pipeline_asked_to_keep_is_no_reason_not_to_repeat() -> None:
+    attempts: list[int] = []
+
+    @pipeline("demo.keeping")
+    def keeping(context: RunContext) -> None:
+        context.keep_writes_on_failure()
+        attempts.append(1)
+        add_capture(context, f"capture-{len(attempts)}")
+        if len(attempts) == 1:
+            raise ConflictError("two waited for each other")
+
+    house = House(keeping)
+
+    assert house.run("demo.keeping").result.ok
+    assert house.captures() == ["capture-2"]
+
+
+def test_a_conflict_that_a_child_could_not_get_over_is_not_multiplied() -> None:
+    inner: list[int] = []
+    outer: list[int] = []
+
+    @pipeline("demo.inner")
+    def work(context: RunContext) -> None:
+        inner.append(1)
+        raise ConflictError("two waited for each other")
+
+    @pipeline("demo.outer")
+    def calling(context: RunContext) -> Result[object]:
+        outer.append(1)
+        return context.execute("demo.inner", {}).result
+
+    house = House(work, calling)
+
+    assert not house.run("demo.outer").result.ok
+    assert (len(outer), len(inner)) == (1, UNIT_ATTEMPTS)
+    assert len(house.runs()) == 2
 
 
 def test_other_errors_are_not_repeated() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...domain.captures import Capture, Partition, Stage
-from ...domain.errors import ErrorContext, SpineError, ValidationError
+from ...domain.errors import ConflictError, ErrorContext, SpineError, ValidationError
 from ...domain.finra_otc import checks
 from ...domain.finra_otc.contract import Normalized
 from ...domain.finra_otc.datasets import DOMAIN, TABLE_VENUE_VOLUME
@@ -116,6 +116,11 @@ class Refresher:
         measured = measure_rows(accepted, capture.partition, self._services)
         stages = self._stages
         stages.unit.lock(capture.partition)
+        if stages.manifest(capture).get(Stage.NORMALIZED) != reached:
+            raise ConflictError(
+                f"the rows of capture {capture.id} were replaced while it was measured",
+                hint="measure it again",
+            )
         report = PartitionReport(
             capture.partition,
             action="MEASURED",

@@ -17,7 +17,7 @@ from datetime import time as time_of_day
 from decimal import Decimal
 from typing import Any
 
-import ibm_db  # type: ignore[import-untyped]  # it has no stubs
+import ibm_db
 import polars as pl
 
 from ....domain.errors import SpineError, ValidationError

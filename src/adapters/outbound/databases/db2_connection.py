@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import ibm_db  # type: ignore[import-untyped]  # it has no stubs
+import ibm_db
 from sqlalchemy.engine.url import URL
 
 from ....domain.errors import ConfigurationError, ValidationError

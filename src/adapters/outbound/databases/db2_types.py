@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import ibm_db  # type: ignore[import-untyped]  # it has no stubs
+import ibm_db
 import polars as pl
 
 from ....domain.errors import ValidationError

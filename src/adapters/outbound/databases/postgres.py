@@ -23,6 +23,7 @@ from .postgres_errors import translated
 from .query import Syntax
 from .request import Request
 from .sessions import Session, check_columns
+from .silence import AttentiveConnection
 
 _SYNTAX = Syntax(
     # E'it\'s', $$text$$, $tag$text$tag$
@@ -30,7 +31,17 @@ _SYNTAX = Syntax(
     r"| (?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$",
     further=("TABLE",),
 )
-_CONNECT_SECONDS = 10
+_WANTED = {
+    "connect_timeout": 10,
+    "fallback_application_name": "market-spine",
+    # A server that is gone without a word is noticed within a minute.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+_GRACE_SECONDS = 5.0
+"""What the server's own word that a statement took too long may take to arrive."""
+
 _PIECE_BYTES = 8 << 20
 
 # What a value looks like as text must not depend on how the server or the role is set up.
@@ -47,7 +58,7 @@ def postgres_session(address: Address, request: Request) -> Iterator[Session]:
     """A snapshot of the database for reading; closing it cancels what still runs."""
     query = request.parsed(_SYNTAX)
     with _typed(address, request):
-        connection = _connect(address)
+        connection = _connect(address, request.timeout)
     try:
         with _typed(address, request):
             session = _PostgresSession(
@@ -58,13 +69,13 @@ def postgres_session(address: Address, request: Request) -> Iterator[Session]:
         connection.close()
 
 
-def _connect(address: Address) -> psycopg.Connection[Any]:
+def _connect(address: Address, timeout: float | None) -> psycopg.Connection[Any]:
     dialect: Any = PGDialect_psycopg  # untyped
-    options: dict[str, Any] = dialect().create_connect_args(address.url)[1]
-    options.setdefault("connect_timeout", _CONNECT_SECONDS)
-    options.setdefault("fallback_application_name", "market-spine")
-    options["client_encoding"] = "utf8"
-    connection = psycopg.connect(**options, prepare_threshold=None)
+    given: dict[str, Any] = dialect().create_connect_args(address.url)[1]
+    options = {**_WANTED, **given, "client_encoding": "utf8"}
+    connection = AttentiveConnection.connect(**options, prepare_threshold=None)
+    if timeout is not None:
+        connection.patience = timeout + _GRACE_SECONDS
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     connection.read_only = True
     return connection

@@ -7,11 +7,14 @@ import psycopg
 from ....domain.errors import Category, SourceError, SpineError, ValidationError
 from .addresses import Address
 from .request import Request
+from .silence import SilenceError
 
 _REFUSED = {"25001", "25006", "0A000"}
 _ENDED = {"57014", "25P03", "25P04"}
 _PERMISSION = {"42501", "28000", "28P01"}
 _PASSING = {"40001", "40P01", "55P03", "53300"}
+# A protocol violation by its name: the query has a $1, for which no value is sent.
+_UNBOUND = "08P01"
 _WRONG_QUERY = ("42", "22", "21", "3F", "26", "2F", "38", "39", "P0")
 _RESOURCE = ("53", "54")
 _AWAY = ("08", "57")
@@ -47,8 +50,10 @@ def _judged(error: psycopg.Error, state: str, said: str) -> tuple[Category, str]
     denied = not state and any(word in said for word in _DENIED)
     if state in _PERMISSION or denied:
         return Category.PERMISSION, "check the user and the password, and what was granted to it"
-    if state in _ENDED:
+    if state in _ENDED or isinstance(error, SilenceError):
         return Category.TIMEOUT, "give a longer timeout, ask for less, or read by pages of a key"
+    if state == _UNBOUND:
+        return Category.VALIDATION, "write parameters as :name and give their values by name"
     if state in _PASSING:
         return Category.TRANSIENT, "try again in a moment"
     if state.startswith(_WRONG_QUERY):

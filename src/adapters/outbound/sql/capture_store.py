@@ -31,7 +31,6 @@ class SqlCaptureStore:
         self._transaction = transaction
 
     def add(self, capture: Capture) -> Capture:
-        connection = self._transaction.writing
         newest = self._newest(capture.partition)
         at = capture.captured_at
         if newest is not None and at < newest.captured_at:
@@ -43,7 +42,7 @@ class SqlCaptureStore:
             sequence=newest.sequence_no + 1 if newest else 1,
             supersedes=newest.capture_id if newest else None,
         )
-        result = connection.execute(insert(CAPTURES), _values(added))
+        result = self._transaction.write(insert(CAPTURES), _values(added))
         (key,) = result.inserted_primary_key or (0,)
         return replace(added, key=key)
 

@@ -11,6 +11,7 @@ from sqlalchemy.sql.compiler import TypeCompiler
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ....domain.errors import Category, LoadError
+from .row_tables import CODE_BYTES
 
 QUANTITY_SCALE = 6
 
@@ -48,7 +49,7 @@ def varchar(length: int) -> TypeEngine[str]:
 
 def code() -> TypeEngine[str]:
     """A symbol, MPID or the like: 20 characters."""
-    return varchar(80)
+    return varchar(CODE_BYTES)
 
 
 def generated_key() -> TypeEngine[int]:

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeVar
 
-import ibm_db  # type: ignore[import-untyped]  # IBM gives no types
-import ibm_db_dbi  # type: ignore[import-untyped]  # IBM gives no types
+import ibm_db
+import ibm_db_dbi
 import polars as pl
 from sqlalchemy import (
     URL,
@@ -36,6 +36,7 @@ from sqlalchemy.schema import CreateTable
 
 from ....domain.captures import Partition
 from ....domain.errors import ConfigurationError, SpineError
+from .conflicts import note_conflict
 from .connection_limits import ConnectionLimits
 from .database_faults import Fault, fault_error
 from .db2_connections import connector
@@ -116,7 +117,10 @@ class Db2Dialect:
             return None
         if context.connection is not None and ends_transaction(error):
             _note_end(context.connection)
-        return self.translate(error)
+        typed = self.translate(error)
+        if context.connection is not None:
+            note_conflict(context.connection, typed)
+        return typed
 
     def _execute(
         self,

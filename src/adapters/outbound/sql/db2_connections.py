@@ -6,8 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
-import ibm_db  # type: ignore[import-untyped]  # IBM gives no types
-import ibm_db_dbi  # type: ignore[import-untyped]  # IBM gives no types
+import ibm_db
+import ibm_db_dbi
 from sqlalchemy import URL
 
 from ....domain.errors import ConfigurationError

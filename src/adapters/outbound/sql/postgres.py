@@ -28,6 +28,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from ....domain.captures import Partition
 from ....domain.errors import ConfigurationError, SpineError
+from .conflicts import note_conflict
 from .connection_limits import ConnectionLimits
 from .dialects import Access, S, Space
 from .postgres_errors import explain
@@ -93,7 +94,10 @@ class PostgresDialect:
             if context.is_pre_ping or not isinstance(context.original_exception, Exception):
                 # A lost connection is replaced; Ctrl-C is no database error.
                 return None
-            return self.translate(context.original_exception)
+            error = self.translate(context.original_exception)
+            if context.connection is not None:
+                note_conflict(context.connection, error)
+            return error
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
@@ -147,7 +151,7 @@ class PostgresDialect:
         try:
             yield from csv_frames(driver, connection.dialect, statement, schema, size)
         except psycopg.Error as error:
-            raise self.translate(error) from error
+            raise note_conflict(connection, self.translate(error)) from error
 
     def insert_frame(
         self,
@@ -168,7 +172,7 @@ class PostgresDialect:
                 for chunk in chunks:
                     copy.write(chunk)
         except psycopg.Error as error:
-            raise self.translate(error) from error
+            raise note_conflict(connection, self.translate(error)) from error
 
     def continue_numbering(self, connection: Connection, column: Column[Any]) -> None:
         highest = connection.execute(select(func.max(column))).scalar()
@@ -193,13 +197,18 @@ class PostgresDialect:
 
 def _complete(url: URL, limits: ConnectionLimits) -> URL:
     """The URL with what every connection needs; what the operator wrote in it wins."""
-    settings = {
-        "lock_timeout": int(limits.busy_timeout * 1000),
-        "statement_timeout": int((limits.statement_timeout or 0) * 1000),
+    settings: dict[str, object] = {
+        "lock_timeout": _milliseconds(limits.busy_timeout),
         "TimeZone": "UTC",
+        # The server notices as soon that we are gone, and frees what we held locked.
+        "tcp_keepalives_idle": 30,
+        "tcp_keepalives_interval": 10,
+        "tcp_keepalives_count": 3,
         # As many digits as a number needs to be the same when it is read again.
         "extra_float_digits": 1,
     }
+    if limits.statement_timeout is not None:
+        settings["statement_timeout"] = _milliseconds(limits.statement_timeout)
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     given = url.query.get("options", "")
     wanted = {
@@ -214,6 +223,11 @@ def _complete(url: URL, limits: ConnectionLimits) -> URL:
         "options": f"{options} {given}".strip(),
     }
     return url.set(drivername="postgresql+psycopg").update_query_dict(wanted)
+
+
+def _milliseconds(seconds: float) -> int:
+    """At least one: to the server none would mean no limit."""
+    return max(1, round(seconds * 1000))
 
 
 def _lock(connection: Connection, key: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from ....domain.errors import Category, LoadError
-from .row_tables import Kind, RowTable
+from .row_tables import CODE_BYTES, Kind, RowTable
 
 REJECT_SCHEMA = {
     "line": pl.Int64(),
@@ -19,8 +19,9 @@ def conform(table: RowTable, rows: pl.DataFrame) -> pl.DataFrame:
     """``rows`` with exactly the table's columns and types, in the order of its key.
 
     Raises a LoadError when a column is missing or unknown, a type cannot be taken without loss,
-    a key or required column has nulls, a number is not finite, or a text holds a NUL, which some
-    databases refuse. Minus zero becomes zero, which is all that some databases keep of it.
+    a key or required column has nulls, a number is not finite, a code is longer than its column,
+    or a text holds a NUL, which some databases refuse. Minus zero becomes zero, which is all that
+    some databases keep of it.
     """
     if sorted(rows.columns) != sorted(table.schema):
         raise _refused(
@@ -32,6 +33,7 @@ def conform(table: RowTable, rows: pl.DataFrame) -> pl.DataFrame:
     for field in table.fields:
         if nulls[field.name] and not field.nullable:
             raise _refused(table.name, f"{field.name} is null in {nulls[field.name]} rows")
+    _require_fitting(table, rows)
     texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
     wrong = rows.select(pl.col(texts).str.contains("\0", literal=True).any()).row(0, named=True)
     if any(wrong.values()):
@@ -54,6 +56,14 @@ def conform_rejects(rejects: pl.DataFrame) -> pl.DataFrame:
     texts = pl.col("reason", "detail", "raw").fill_null("")
     texts = texts.str.replace_all("\0", "\\x00", literal=True)
     return typed.with_columns(texts).sort("line", maintain_order=True)
+
+
+def _require_fitting(table: RowTable, rows: pl.DataFrame) -> None:
+    codes = [field.name for field in table.fields if field.kind is Kind.CODE]
+    longest = rows.select(pl.col(codes).str.len_bytes().max()).row(0, named=True)
+    for name, size in longest.items():
+        if size is not None and size > CODE_BYTES:
+            raise _refused(table.name, f"{name} takes {size} bytes in some row, not {CODE_BYTES}")
 
 
 def _typed(name: str, rows: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:

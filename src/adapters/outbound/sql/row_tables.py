@@ -13,6 +13,9 @@ import polars as pl
 
 from ....domain.errors import ConfigurationError, ValidationError
 
+CODE_BYTES = 80
+"""The most that a CODE takes in UTF-8: 20 characters of whatever script."""
+
 
 class Kind(Enum):
     """What a column holds. A CODE is short text, a NAME text of any length that repeats."""

@@ -6,10 +6,12 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection, CursorResult, Executable, Select
+from sqlalchemy import Connection, CursorResult, Executable, Insert, Select, Update
 
-from ....domain.errors import Category, LoadError, SpineError
+from ....domain.errors import Category, ConflictError, LoadError, SpineError
+from .conflicts import forget_conflict, noted_conflict
 from .dialects import Dialect
+from .fitting import require_fitting
 
 
 class SqlTransaction:
@@ -17,6 +19,7 @@ class SqlTransaction:
 
     def __init__(self, connection: Connection, dialect: Dialect, *, writable: bool) -> None:
         self._connection = connection
+        forget_conflict(connection)
         self._writable = writable
         self._open = True
         self._fetching: set[Generator[Any, None, None]] = set()
@@ -49,6 +52,9 @@ class SqlTransaction:
         if not self._writable:
             raise SpineError("this unit of work only reads", hint="open one with store.write()")
         if not self.dialect.in_transaction(connection):
+            conflict = noted_conflict(connection)
+            if conflict is not None:
+                raise ConflictError(conflict.message, hint=conflict.hint, cause=conflict)
             raise LoadError(
                 "the database has rolled this unit of work back after an error",
                 hint="leave it and do the whole work again",
@@ -61,6 +67,8 @@ class SqlTransaction:
     def write(
         self, statement: Executable, values: Mapping[str, Any] | list[dict[str, Any]]
     ) -> CursorResult[Any]:
+        if isinstance(statement, Insert | Update):
+            require_fitting(statement.table, values)
         return self.writing.execute(statement, values)
 
     def frames(

@@ -1,0 +1,44 @@
+"""Whether texts fit their columns, judged before any database does: alike for all of them.
+
+SQLite takes any length, PostgreSQL counts characters and Db2 bytes; some take a NUL. What one
+takes and another refuses could never be moved from the one to the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import FromClause, String
+
+from ....domain.errors import Category, LoadError
+
+
+def require_fitting(
+    table: FromClause, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+) -> None:
+    """Raise a LoadError for a text that is longer, in bytes, than its column, or holds a NUL.
+
+    ``values`` are those of one row or of some rows, by the names of columns.
+    """
+    for row in [values] if isinstance(values, Mapping) else values:
+        for name, value in row.items():
+            column = table.c.get(name)
+            if isinstance(value, str) and column is not None and isinstance(column.type, String):
+                _require(f"{table.description}.{name}", value, column.type.length)
+
+
+def _require(column: str, text: str, length: int | None) -> None:
+    if "\0" in text:
+        raise LoadError(
+            f"a text for {column} holds a NUL character",
+            category=Category.VALIDATION,
+            hint="some databases keep none: take it out",
+        )
+    size = len(text.encode(errors="surrogatepass"))
+    if length is not None and size > length:
+        raise LoadError(
+            f"a text for {column} takes {size} bytes, the column has {length}",
+            category=Category.VALIDATION,
+            hint="shorten it",
+        )
