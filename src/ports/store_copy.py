@@ -39,6 +39,10 @@ class TableReader(Protocol):
         """Whether all that is read is of one moment; else each table is of its own."""
         ...
 
+    def identity(self) -> str:
+        """What this database has in common with no other, by whatever name it is reached."""
+        ...
+
     def tables(self) -> Sequence[CopyTable]:
         """Every table, each after those that it refers to."""
         ...
@@ -77,11 +81,12 @@ class CopyTarget(Protocol):
         """Where it is, without secrets."""
         ...
 
-    def claim(self) -> Claim:
+    def claim(self, apart_from: TableReader | None = None) -> Claim:
         """Make an empty or unfinished target ours, and its schema where there is none.
 
-        Whoever claimed it before cannot write any more. Raises a ConfigurationError for a target
-        of another revision, or one that holds something else.
+        Whoever claimed it before cannot write any more. Raises a ConfigurationError, and leaves
+        the target as it is, for one of another revision, one that holds something else, and one
+        that is the very database that ``apart_from`` reads.
         """
         ...
 
@@ -106,5 +111,8 @@ class CopyTarget(Protocol):
         ...
 
     def finishing(self) -> AbstractContextManager[TableReader]:
-        """The last look at what was written: leaving it without an error makes it a store."""
+        """The last look at what was written: leaving it without an error makes it a store.
+
+        Nobody else writes to it meanwhile, so that what was looked at is what the store holds.
+        """
         ...

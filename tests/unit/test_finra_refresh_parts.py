@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,13 @@ from finra_refresh_house import (
 )
 from polars.testing import assert_frame_equal
 
+from market_spine.application.finra_otc import refresh
+from market_spine.application.finra_otc.stages import Measured, measure_rows
+from market_spine.domain.captures import ManifestEntry, Stage
 from market_spine.domain.errors import Category
 from market_spine.domain.finra_otc.contract import HEADER
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROWS: list[Row] = [
     ("AAA", "OTCN", "100", 2),
     ("AAA", "OTCX", "300.25", 4),
@@ -269,6 +274,35 @@ def test_replaying_unchanged_rows_keeps_the_measures(house: FinraHouse) -> None:
     house.run("normalize_week", week=WEEK, tier="OTC")
 
     assert_frame_equal(house.frame("symbol_summary"), measured)
+
+
+def test_rows_that_are_replaced_while_they_are_measured_are_measured_again(
+    house: FinraHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process normalizes between the reading of the rows and the writing of measures."""
+    house.refresh(ROWS)
+    (capture,) = house.captures()
+    measured: list[int] = []
+
+    def interrupted(accepted: pl.DataFrame, *rest: Any) -> Measured:
+        measured.append(accepted.height)
+        if len(measured) == 1:
+            with house.store.write() as unit:
+                unit.rows.replace("finra_otc_venue_volume", capture.key, accepted.head(1))
+                unit.manifest.record(
+                    ManifestEntry(
+                        capture.id, capture.partition, Stage.NORMALIZED, capture.run, NOW, 1, "A"
+                    )
+                )
+                unit.commit()
+        return measure_rows(accepted, *rest)
+
+    monkeypatch.setattr(refresh, "measure_rows", interrupted)
+    outcome = house.run("measure_week", capture=capture.id)
+
+    assert outcome.result.ok, outcome.result.error
+    assert measured == [4, 1]
+    assert house.frame("symbol_summary").height == house.frame("venue_volume").height == 1
 
 
 @pytest.mark.parametrize("name", ["normalize_week", "measure_week"])

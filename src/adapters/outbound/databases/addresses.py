@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,22 +18,21 @@ from ....domain.errors import (
     ValidationError,
 )
 from ....domain.redaction import MASK, redact
+from .shown_urls import secrets, shown
 
 SQLITE, POSTGRES, DB2 = "sqlite", "postgresql", "db2"
-_BACKENDS = {
-    "sqlite": SQLITE,
-    "sqlite+pysqlite": SQLITE,
-    "postgresql": POSTGRES,
-    "postgresql+psycopg": POSTGRES,
-    "db2": DB2,
-    "db2+ibm_db": DB2,
-    "ibm_db_sa": DB2,
+# What a URL may begin with, the form to recommend first: the same as for a store.
+_DRIVERS = {
+    SQLITE: ("sqlite", "sqlite+pysqlite"),
+    POSTGRES: ("postgresql+psycopg", "postgresql"),
+    DB2: ("db2+ibm_db", "db2", "ibm_db_sa"),
 }
+_BACKENDS = {name: backend for backend, names in _DRIVERS.items() for name in names}
 _WRITE_IT = (
     "write it as sqlite:///FILE, postgresql+psycopg://USER@HOST/DATABASE or "
-    "db2+ibm_db://USER@HOST:PORT/DATABASE, or refer to one with a password: env:NAME, file:/PATH"
+    "db2+ibm_db://USER@HOST:PORT/DATABASE, or say where it stands: env:NAME or file:/PATH"
 )
-_SECRET_OPTIONS = ("password", "passwd", "pwd", "secret", "token")
+_OPTIONS_WITHIN = re.compile(r"[=;]|://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +45,12 @@ class Address:
     @property
     def shown(self) -> str:
         """The URL without secrets."""
-        return redact(self.url.render_as_string(hide_password=True))
+        return shown(self.url)
 
     def scrubbed(self, text: str) -> str:
         """``text`` without any secret of the URL."""
-        options = {
-            str(value)
-            for name, value in self.url.query.items()
-            if any(word in name.lower() for word in _SECRET_OPTIONS)
-        }
-        for secret in sorted({str(self.url.password or ""), *options}, key=len, reverse=True):
-            if secret:
-                text = text.replace(secret, MASK)
+        for secret in secrets(self.url):
+            text = text.replace(secret, MASK)
         return redact(text)
 
     def cause(self, error: BaseException) -> ForeignCause:
@@ -125,9 +119,29 @@ def _parsed(text: str, place: str) -> Address:
         raise _no_url(f"{place} holds no database URL") from None
     backend = _BACKENDS.get(url.drivername)
     if backend is None:
-        raise _no_url(f"{place} names a database that cannot be read: {url.drivername}")
+        message = f"{place} names a database that cannot be read: {url.drivername}"
+        known = _DRIVERS.get(_BACKENDS.get(url.get_backend_name(), ""))
+        raise _no_url(message, f"use {known[0]}; " if known else "")
+    _check_parts(url, backend, place)
     return Address(url, backend)
 
 
-def _no_url(message: str) -> SpineError:
-    return ValidationError(message, hint=_WRITE_IT)
+def _check_parts(url: URL, backend: str, place: str) -> None:
+    """Nothing is repeated here: what stands in a wrong place may be a secret."""
+    if backend == SQLITE:
+        if url.host or url.username or url.password or url.port:
+            raise _no_url(
+                f"{place} names a server, and SQLite has none",
+                "put three slashes before a relative path, four before an absolute one; ",
+            )
+    elif "@" in (url.host or ""):
+        raise _no_url(f"{place} has an @ in its password", "write %40 for it; ")
+    elif _OPTIONS_WITHIN.search(url.database or ""):
+        raise _no_url(
+            f"{place} has options where the name of the database belongs",
+            "put them behind a question mark, ?NAME=VALUE; ",
+        )
+
+
+def _no_url(message: str, first: str = "") -> SpineError:
+    return ValidationError(message, hint=first + _WRITE_IT)

@@ -66,7 +66,7 @@ class SqlCopyTarget:
     def location(self) -> str:
         return self._database.dialect.location
 
-    def claim(self) -> Claim:
+    def claim(self, apart_from: TableReader | None = None) -> Claim:
         admin = SqlStoreAdmin(self._database)
         found = admin.status().revision or admin.upgrade().revision or ""
         unfinished = found.startswith(COPYING)
@@ -76,6 +76,8 @@ class SqlCopyTarget:
             require_current(found, self.location)
         with _transaction(self._database, Access.WRITE) as transaction:
             self._replace_mark(transaction, found, self._mark)
+            if apart_from and apart_from.identity() == SqlTableReader(transaction).identity():
+                raise _same_database()
             if not unfinished and _holds_rows(transaction):
                 return Claim.OCCUPIED
             transaction.commit()
@@ -96,7 +98,16 @@ class SqlCopyTarget:
 
     def append(self, table: CopyTable, rows: pl.DataFrame) -> None:
         with self._owned() as transaction:
-            append_rows(transaction, table, rows)
+            try:
+                append_rows(transaction, table, rows)
+            except LoadError as error:
+                why = too_large(table, rows) if error.category is Category.VALIDATION else ""
+                raise LoadError(
+                    f"{error.message}{why}",
+                    category=error.category,
+                    hint=error.hint,
+                    cause=error,
+                ) from error if why else error
             transaction.commit()
 
     def link(self, table: CopyTable, rows: pl.DataFrame) -> None:
@@ -107,6 +118,9 @@ class SqlCopyTarget:
     @contextmanager
     def finishing(self) -> Iterator[TableReader]:
         with self._owned(HEAD) as transaction:
+            # A service that has used the database as a store before asks for no revision again.
+            for table in METADATA.sorted_tables:
+                self._database.dialect.keep_writers_out(transaction.writing, table)
             yield SqlTableReader(transaction)
             for table in METADATA.sorted_tables:
                 for column in table.columns:
@@ -138,10 +152,7 @@ class SqlCopyTarget:
 def require_two_databases(source: str, target: str) -> None:
     """Raise a ConfigurationError when two URLs, both readable, name one database."""
     if _identity(source) == _identity(target):
-        raise ConfigurationError(
-            "source and target of the copy are the same database",
-            hint="give another database as target",
-        )
+        raise _same_database()
 
 
 def _identity(url: str) -> object:
@@ -177,6 +188,13 @@ def _require_same_revision(mark: str, location: str) -> None:
             f"{location} holds an unfinished copy of revision {revision}, not of {HEAD}",
             hint="remove its tables, or give another database as target",
         )
+
+
+def _same_database() -> ConfigurationError:
+    return ConfigurationError(
+        "source and target of the copy are the same database",
+        hint="give another database as target",
+    )
 
 
 def _no_store(location: str) -> ConfigurationError:

@@ -40,6 +40,9 @@ class SqlTableReader:
     def one_moment(self) -> bool:
         return self._transaction.dialect.reads_one_moment
 
+    def identity(self) -> str:
+        return self._transaction.dialect.identity(self._transaction.reading)
+
     def tables(self) -> list[CopyTable]:
         return [CopyTable(table.name, _links(table)) for table in METADATA.sorted_tables]
 

@@ -253,6 +253,16 @@ class Db2Dialect:
             why = f"{frame.height - taken} of {frame.height} rows for {table.name}"
             raise fault_error(Fault.UNIQUE, self.location, KeyError(table.name), detail=why)
 
+    def keep_writers_out(self, connection: Connection, table: Table) -> None:
+        name = connection.dialect.identifier_preparer.format_table(table)
+        lock = f"LOCK TABLE {name} IN SHARE MODE"
+        self._patiently(lambda: connection.exec_driver_sql(lock).close())
+
+    def identity(self, connection: Connection) -> str:
+        # Names of servers and databases repeat. A mark does not, and is seen before its commit.
+        look = f"SELECT version_num FROM {VERSION.name} WITH UR"  # noqa: S608  # a name of ours
+        return f"db2 {connection.exec_driver_sql(look).scalar_one()}"
+
     def continue_numbering(self, connection: Connection, column: Column[Any]) -> None:
         highest = connection.execute(select(func.max(column))).scalar()
         if highest is not None:

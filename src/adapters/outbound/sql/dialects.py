@@ -125,6 +125,18 @@ class Dialect(Protocol):
         """
         ...
 
+    def keep_writers_out(self, connection: Connection, table: Table) -> None:
+        """Let nobody else change rows of the table until the transaction ends."""
+        ...
+
+    def identity(self, connection: Connection) -> str:
+        """What a store's database has in common with no other, by whatever URL it is reached.
+
+        It compares between two transactions that are open at once, one of which has changed the
+        revision to a mark of its own.
+        """
+        ...
+
     def continue_numbering(self, connection: Connection, column: Column[Any]) -> None:
         """Let the keys that the database gives for ``column`` go on after the highest there is."""
         ...

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import FromClause, String
 
 from ....domain.errors import Category, LoadError
+from .database_faults import Fault
 
 
 def require_fitting(
@@ -34,6 +35,7 @@ def _require(column: str, text: str, length: int | None) -> None:
             f"a text for {column} holds a NUL character",
             category=Category.VALIDATION,
             hint="some databases keep none: take it out",
+            metadata={"fault": Fault.INVALID_VALUE.value},
         )
     size = len(text.encode(errors="surrogatepass"))
     if length is not None and size > length:
@@ -41,4 +43,5 @@ def _require(column: str, text: str, length: int | None) -> None:
             f"a text for {column} takes {size} bytes, the column has {length}",
             category=Category.VALIDATION,
             hint="shorten it",
+            metadata={"fault": Fault.INVALID_VALUE.value},
         )

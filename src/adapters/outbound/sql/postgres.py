@@ -174,6 +174,18 @@ class PostgresDialect:
         except psycopg.Error as error:
             raise note_conflict(connection, self.translate(error)) from error
 
+    def keep_writers_out(self, connection: Connection, table: Table) -> None:
+        name = connection.dialect.identifier_preparer.format_table(table)
+        connection.exec_driver_sql(f"LOCK TABLE {name} IN SHARE MODE").close()
+
+    def identity(self, connection: Connection) -> str:
+        # A copy of a server's files has all that the server says of itself, but for its start.
+        found = connection.exec_driver_sql(
+            "SELECT extract(epoch FROM pg_postmaster_start_time()), oid, current_schema()"
+            " FROM pg_catalog.pg_database WHERE datname = current_database()"
+        ).one()
+        return " ".join(("postgresql", *map(str, found)))
+
     def continue_numbering(self, connection: Connection, column: Column[Any]) -> None:
         highest = connection.execute(select(func.max(column))).scalar()
         if highest is not None:

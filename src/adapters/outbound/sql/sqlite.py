@@ -198,6 +198,13 @@ class SqliteDialect:
                 if groups:
                     connection.exec_driver_sql(statement, groups)
 
+    def keep_writers_out(self, connection: Connection, table: Table) -> None:
+        """Nothing to do: there is one writing transaction at a time."""
+
+    def identity(self, connection: Connection) -> str:
+        found = self._path.stat()
+        return f"sqlite {found.st_dev} {found.st_ino}"
+
     def continue_numbering(self, connection: Connection, column: Column[Any]) -> None:
         """Nothing to do: the next key is always one more than the highest."""
 

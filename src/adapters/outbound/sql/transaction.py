@@ -54,7 +54,9 @@ class SqlTransaction:
         if not self.dialect.in_transaction(connection):
             conflict = noted_conflict(connection)
             if conflict is not None:
-                raise ConflictError(conflict.message, hint=conflict.hint, cause=conflict)
+                raise ConflictError(
+                    conflict.message, hint=conflict.hint, context=conflict.context, cause=conflict
+                )
             raise LoadError(
                 "the database has rolled this unit of work back after an error",
                 hint="leave it and do the whole work again",
