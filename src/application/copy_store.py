@@ -69,7 +69,7 @@ class CopyStore:
         """
         began = self.clock.monotonic()
         with self.source.snapshot() as given:
-            found = self.target.claim()
+            found = self.target.claim(apart_from=given)
             if found is Claim.OCCUPIED:
                 tables = self._already_there(given, batch_rows)
             else:
@@ -95,7 +95,7 @@ class CopyStore:
             done = []
             for table in tables:
                 bar.describe(f"copying {table.name}")
-                with _at(table.name, "copying"):
+                with self._at(table.name, "copying"):
                     done.append(self._copy(given, table, size, bar))
         return done
 
@@ -164,7 +164,7 @@ class CopyStore:
         with self.progress.task("comparing", total=total, unit="rows") as bar:
             for table in tables:
                 bar.describe(f"comparing {table.name}")
-                with _at(table.name, "comparing"):
+                with self._at(table.name, "comparing"):
                     digest = TableDigest.of(_counted(contents.frames(table.name, size), bar))
                     if (digest.rows, str(digest)) != (table.rows, table.digest):
                         raise LoadError(
@@ -196,27 +196,29 @@ class CopyStore:
             hint="give an empty database as target; a store that is in use is never overwritten",
         )
 
+    @contextmanager
+    def _at(self, table: str, doing: str) -> Iterator[None]:
+        """Errors name the table, and tell how to go on."""
+        try:
+            yield
+        except SpineError as error:
+            if error.category is Category.CONFIGURATION:
+                raise  # a repeat would not mend it
+            refused = error.category is Category.VALIDATION
+            hint = f"shorten or mend it in {self.source.location}" if refused else _AGAIN
+            then = "so" if refused else "then"
+            raise type(error)(
+                f"{doing} {table} stopped: {error.message}",
+                category=error.category,
+                hint=f"{error.hint}; {then} {hint}" if error.hint else hint,
+                retryable=error.retryable,
+                retry_after=error.retry_after,
+                context=error.context,
+                cause=error,
+            ) from error
+
 
 def _counted(frames: Iterator[pl.DataFrame], bar: ProgressTask) -> Iterator[pl.DataFrame]:
     for frame in frames:
         yield frame
         bar.advance(frame.height)
-
-
-@contextmanager
-def _at(table: str, doing: str) -> Iterator[None]:
-    """Errors name the table, and tell how to go on."""
-    try:
-        yield
-    except SpineError as error:
-        if error.category is Category.CONFIGURATION:
-            raise  # a repeat would not mend it
-        raise type(error)(
-            f"{doing} {table} stopped: {error.message}",
-            category=error.category,
-            hint=f"{error.hint}; then {_AGAIN}" if error.hint else _AGAIN,
-            retryable=error.retryable,
-            retry_after=error.retry_after,
-            context=error.context,
-            cause=error,
-        ) from error

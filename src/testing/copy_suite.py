@@ -64,6 +64,24 @@ class CopySuite:
                 contents.tables()
             )
 
+    def test_the_database_of_the_source_is_never_claimed(
+        self, source: CopySource, another_hand: AnotherHand, copied: CopySource
+    ) -> None:
+        target = another_hand()
+        with source.snapshot() as reader:
+            assert target.claim(apart_from=reader) is Claim.NEW
+        with target.finishing():
+            pass  # the store is empty yet, and may be claimed
+        for filled in (False, True):
+            if filled:
+                _fill(source, another_hand())
+            with copied.snapshot() as reader, pytest.raises(ConfigurationError, match="same data"):
+                another_hand().claim(apart_from=reader)
+            with copied.snapshot():
+                pass  # it is a store still
+        with source.snapshot() as reader:
+            assert another_hand().claim(apart_from=reader) is Claim.OCCUPIED
+
     def test_what_is_claimed_is_no_store(
         self, another_hand: AnotherHand, copied: CopySource
     ) -> None:
@@ -219,6 +237,13 @@ def _copy(source: CopySource, target: CopyTarget, skip: set[str] | None = None) 
             for frame in reader.frames(table.name, 3):
                 if table.links:
                     target.link(table, frame)
+
+
+def _fill(source: CopySource, target: CopyTarget) -> None:
+    target.claim()
+    _copy(source, target)
+    with target.finishing():
+        pass
 
 
 def _assert_same(source: CopySource, reader: TableReader) -> None:

@@ -45,12 +45,19 @@ class MemoryDatabase:
 
 
 class MemoryTableReader:
-    """Rows as they were when the reader was made."""
+    """Rows as they were when the reader was made, or else as they are when each is read."""
 
-    one_moment = True
+    def __init__(self, database: MemoryDatabase, *, one_moment: bool = True) -> None:
+        self.one_moment = one_moment
+        self._database = database
+        self._before = database.rows
 
-    def __init__(self, rows: dict[str, pl.DataFrame]) -> None:
-        self._rows = rows
+    @property
+    def _rows(self) -> dict[str, pl.DataFrame]:
+        return self._before if self.one_moment else self._database.rows
+
+    def identity(self) -> str:
+        return f"memory {id(self._database)}"
 
     def tables(self) -> list[CopyTable]:
         return [LOOSE, PEOPLE, ORDERS]
@@ -63,12 +70,13 @@ class MemoryTableReader:
 
 
 class MemoryCopySource:
-    """A store in memory to copy from."""
+    """A store in memory to copy from; without ``one_moment``, as Db2 is, it has no snapshots."""
 
     location = "memory"
 
-    def __init__(self, database: MemoryDatabase) -> None:
+    def __init__(self, database: MemoryDatabase, *, one_moment: bool = True) -> None:
         self._database = database
+        self._one_moment = one_moment
 
     @contextmanager
     def snapshot(self) -> Iterator[TableReader]:
@@ -76,7 +84,7 @@ class MemoryCopySource:
             raise ConfigurationError(
                 "the store in memory holds an unfinished copy", hint="go on with spine db copy"
             )
-        yield MemoryTableReader(self._database.rows)
+        yield MemoryTableReader(self._database, one_moment=self._one_moment)
 
 
 class MemoryCopyTarget:
@@ -87,7 +95,9 @@ class MemoryCopyTarget:
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
 
-    def claim(self) -> Claim:
+    def claim(self, apart_from: TableReader | None = None) -> Claim:
+        if apart_from and apart_from.identity() == MemoryTableReader(self._database).identity():
+            raise ConfigurationError("source and target of the copy are the same database")
         new = self._database.state == _READY
         if new and any(frame.height for frame in self._database.rows.values()):
             return Claim.OCCUPIED
@@ -96,7 +106,7 @@ class MemoryCopyTarget:
 
     @contextmanager
     def contents(self) -> Iterator[TableReader]:
-        yield MemoryTableReader(self._database.rows)
+        yield MemoryTableReader(self._database)
 
     def clear(self, table: str) -> None:
         for name in (*_REFERRING[table], table):
@@ -115,7 +125,7 @@ class MemoryCopyTarget:
 
     @contextmanager
     def finishing(self) -> Iterator[TableReader]:
-        yield MemoryTableReader(self._own().rows)
+        yield MemoryTableReader(self._own())
         self._own().state = _READY
 
     def _own(self) -> MemoryDatabase:

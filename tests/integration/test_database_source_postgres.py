@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
-from types import FrameType
 from typing import Any
 
 import polars as pl
-import psycopg
 import pytest
+from beside_postgres import Run, beside
 from sqlalchemy import make_url
 
 from market_spine.adapters.outbound.databases import DatabaseSource
@@ -26,15 +22,8 @@ UTC = dt.UTC
 
 
 @pytest.fixture
-def run(postgres_url: str) -> Iterator[Callable[..., list[Any]]]:
-    """Runs a statement beside the source, in the same schema, and gives its rows."""
-    plain = postgres_url.replace("+psycopg", "")
-    with psycopg.connect(plain, autocommit=True) as connection:
-
-        def execute(statement: str, *values: object) -> list[Any]:
-            cursor = connection.execute(statement.encode(), values or None)
-            return cursor.fetchall() if cursor.description else []
-
+def run(postgres_url: str) -> Iterator[Run]:
+    with beside(postgres_url) as execute:
         yield execute
 
 
@@ -70,9 +59,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("trick", REFUSED)
-def test_nothing_can_be_written(
-    postgres_url: str, run: Callable[..., list[Any]], trick: str
-) -> None:
+def test_nothing_can_be_written(postgres_url: str, run: Run, trick: str) -> None:
     run("create table kept (x int)")
     run("insert into kept values (1)")
     run("create sequence numbers")
@@ -88,7 +75,7 @@ def test_nothing_can_be_written(
     assert run("select count(*) from pg_largeobject_metadata where oid = 4711") == [(0,)]
 
 
-def test_a_parameter_cannot_break_out(postgres_url: str, run: Callable[..., list[Any]]) -> None:
+def test_a_parameter_cannot_break_out(postgres_url: str, run: Run) -> None:
     run("create table kept (x int)")
     for value in ("'; drop table kept; --", "\\'; drop table kept; --", "$$", "%s", "ü' || '"):
         frame = read(postgres_url, "select :v::text as v, '%s :v' as s", parameters={"v": value})
@@ -176,6 +163,21 @@ def test_types_and_values_come_without_loss(postgres_url: str, expression: str) 
     assert frame["v"].to_list() == [value, None]
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
+def test_the_query_runs_in_utc_whatever_zone_the_connection_has(
+    postgres_url: str, zone: str
+) -> None:
+    given = make_url(postgres_url)
+    options = f"{given.query['options']} -c TimeZone={zone} -c DateStyle=SQL,DMY"
+    url = given.update_query_dict({"options": options}).render_as_string(hide_password=False)
+    moments = "values (timestamptz '2025-12-01 00:30Z'), ('2025-12-01 23:30Z')"
+    query = f"select m::date as day, m::text as said, m from ({moments}) v(m) order by m"
+    assert read(url, query).rows() == [
+        (moment.date(), f"{moment:%Y-%m-%d %H:%M:%S}+00", moment)
+        for moment in (dt.datetime(2025, 12, 1, hour, 30, tzinfo=UTC) for hour in (0, 23))
+    ]
+
+
 def test_columns_keep_their_types_without_a_value(postgres_url: str) -> None:
     columns = ", ".join(f"{text} as c{place}" for place, text in enumerate(TYPES))
     types = [dtype for dtype, _ in TYPES.values()]
@@ -254,9 +256,7 @@ def test_wide_rows_come_in_smaller_batches(postgres_url: str) -> None:
 # Paging
 
 
-def test_pages_give_what_one_statement_gives(
-    postgres_url: str, run: Callable[..., list[Any]]
-) -> None:
+def test_pages_give_what_one_statement_gives(postgres_url: str, run: Run) -> None:
     run("create table v (symbol text, at timestamptz, id uuid, n numeric(9,3), x bytea)")
     run(
         "insert into v select chr(65 + n % 7), timestamptz '2025-12-01' + n * interval '1 us',"
@@ -306,7 +306,7 @@ def test_a_key_that_is_no_column_is_refused(postgres_url: str) -> None:
         DatabaseSource(postgres_url, query="select 1 as n", key=["n", "m"]).validate()
 
 
-def test_pages_see_one_state_of_the_table(postgres_url: str, run: Callable[..., list[Any]]) -> None:
+def test_pages_see_one_state_of_the_table(postgres_url: str, run: Run) -> None:
     run("create table v (n int)")
     run("insert into v select n * 10 from generate_series(1, 6) n")
     stream = DatabaseSource(postgres_url, table="v", key=["n"]).stream(batch_rows=2)
@@ -314,106 +314,6 @@ def test_pages_see_one_state_of_the_table(postgres_url: str, run: Callable[..., 
     run("insert into v values (25), (55)")
     rows += [n for batch in stream for n in batch.frame["n"]]
     assert rows == [10, 20, 30, 40, 50, 60]
-
-
-# Time-outs, cancellation, connections
-
-
-def named(url: str, name: str) -> str:
-    return make_url(url).update_query_dict({"application_name": name}).render_as_string(False)
-
-
-ENDLESS = "select generate_series(1, 100000000) as n, repeat('x', 1000) as t"
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.01)
-
-
-def gone(run: Callable[..., list[Any]], name: str) -> Callable[[], bool]:
-    query = "select count(*) from pg_stat_activity where application_name = %s"
-    return lambda: run(query, name) == [(0,)]
-
-
-@pytest.mark.parametrize("key", [None, ["n"]])
-def test_a_stream_left_early_frees_its_connection(
-    postgres_url: str, run: Callable[..., list[Any]], key: list[str] | None
-) -> None:
-    query = ENDLESS.replace("100000000", "30000") if key else ENDLESS
-    source = DatabaseSource(named(postgres_url, "left early"), query=query, key=key)
-    stream = source.stream(batch_rows=10)
-    next(stream)
-    assert not gone(run, "left early")()
-    stream.close()  # type: ignore[attr-defined]
-    until(gone(run, "left early"))
-
-
-def test_an_exception_of_the_reader_frees_the_connection(
-    postgres_url: str, run: Callable[..., list[Any]]
-) -> None:
-    def explode(_: bytes) -> None:
-        raise RuntimeError("no room")
-
-    source = DatabaseSource(named(postgres_url, "exploding"), query=ENDLESS)
-    with pytest.raises(RuntimeError, match="no room"):
-        list(source.stream(tap=explode))
-    until(gone(run, "exploding"))
-    with contextlib.suppress(RuntimeError):
-        for _ in source.stream(batch_rows=10):
-            raise RuntimeError
-    until(gone(run, "exploding"))
-
-
-def interrupted(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize("query", ["select pg_sleep(60)", ENDLESS])
-def test_ctrl_c_ends_the_statement_at_the_server(
-    postgres_url: str, run: Callable[..., list[Any]], query: str
-) -> None:
-    source = DatabaseSource(named(postgres_url, "interrupted"), query=query)
-    before = signal.signal(signal.SIGALRM, interrupted)
-    started = time.monotonic()
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
-        with pytest.raises(KeyboardInterrupt):
-            for _ in source.stream():
-                pass
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - started < 20
-    until(gone(run, "interrupted"))
-
-
-def test_a_statement_that_takes_too_long_is_ended_by_the_server(
-    postgres_url: str, run: Callable[..., list[Any]]
-) -> None:
-    url = named(postgres_url, "too long")
-    with pytest.raises(SourceError, match=r"0\.2 seconds") as caught:
-        read(url, "select pg_sleep(60)", timeout=0.2)
-    assert caught.value.category is Category.TIMEOUT
-    assert caught.value.hint
-    until(gone(run, "too long"))
-
-
-def test_validation_does_not_run_the_query(postgres_url: str) -> None:
-    DatabaseSource(postgres_url, query="select pg_sleep(60)", timeout=5).validate()
-    late = DatabaseSource(postgres_url, query="select 1 / count(*) from pg_class where false")
-    late.validate()
-    with pytest.raises(ValidationError, match="division by zero"):
-        late.fetch()
-
-
-def test_an_error_half_way_is_no_end(postgres_url: str) -> None:
-    query = "select 1000000 / (20000 - n) as q from generate_series(1, 30000) n"
-    stream = DatabaseSource(postgres_url, query=query).stream(batch_rows=1000)
-    with pytest.raises(ValidationError, match="division by zero"):
-        list(stream)
 
 
 # Errors
@@ -428,6 +328,8 @@ def test_an_error_half_way_is_no_end(postgres_url: str) -> None:
         ("select absent()", "absent"),
         ("select 'x'::int", "invalid input syntax"),
         ("select * from absent.t", "absent"),
+        ("select $1 as a", "parameter"),
+        ("select a from (select 1 as a) q where a = $1", "parameter"),
     ],
 )
 def test_a_wrong_query_is_told_by_what_is_wrong(postgres_url: str, query: str, said: str) -> None:
@@ -440,9 +342,7 @@ def test_a_wrong_query_is_told_by_what_is_wrong(postgres_url: str, query: str, s
         assert caught.value.category is Category.VALIDATION
 
 
-def test_what_may_not_be_read_is_told_at_validation(
-    postgres_url: str, run: Callable[..., list[Any]]
-) -> None:
+def test_what_may_not_be_read_is_told_at_validation(postgres_url: str, run: Run) -> None:
     role = make_url(postgres_url).query["options"]
     name = f"reader_{abs(hash(role))}"
     schema = run("select current_schema()")[0][0]
@@ -479,6 +379,14 @@ def test_a_server_that_is_not_there_is_told_without_the_password(
         source.validate()
     assert caught.value.category is category
     assert caught.value.hint
+    assert "hunter2" not in str(caught.value.to_dict())
+
+
+def test_a_password_that_the_server_itself_says_is_masked(postgres_url: str) -> None:
+    given = make_url(postgres_url).set(password="hunter2")
+    source = DatabaseSource(given.render_as_string(hide_password=False), query="select hunter2()")
+    with pytest.raises(ValidationError, match=r"function \*\*\*\(\) does not exist") as caught:
+        source.validate()
     assert "hunter2" not in str(caught.value.to_dict())
 
 

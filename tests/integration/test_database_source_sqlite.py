@@ -380,6 +380,41 @@ def test_a_file_that_is_locked_may_be_tried_again(
     assert caught.value.retryable
 
 
+def test_the_file_is_opened_so_that_it_cannot_be_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what else keeps a query from writing taken away, the connection itself still does."""
+    run(path, "create table v (n int)")
+    opened: list[sqlite3.Connection] = []
+
+    def keep(connection: sqlite3.Connection, _: list[str]) -> None:
+        opened.append(connection)
+
+    monkeypatch.setattr(sqlite, "_forbid_writing", keep)
+    stream = source(path, "select 1 as a union all select 2").stream(batch_rows=1)
+    next(stream)
+    with pytest.raises(sqlite3.OperationalError, match="readonly database"):
+        opened[0].execute("insert into v values (1)")
+    stream.close()  # type: ignore[attr-defined]
+
+
+def test_what_a_killed_writer_left_beside_the_file_is_left_there(
+    path: Path, tmp_path: Path
+) -> None:
+    """The last writer to close a file moves the log into it: a reader must not."""
+    writer = sqlite3.connect(tmp_path / "writer.db", isolation_level=None)
+    writer.execute("pragma journal_mode = wal")
+    writer.execute("create table v as select 7 as n")
+    files = {"": path, "-wal": path.with_name(path.name + "-wal")}
+    for suffix, file in files.items():
+        file.write_bytes((tmp_path / f"writer.db{suffix}").read_bytes())
+    writer.close()
+    before = {file: file.read_bytes() for file in files.values()}
+    assert len(before[files["-wal"]]) > 0
+    assert read(path, "select n from v")["n"].to_list() == [7]
+    assert {file: file.read_bytes() for file in files.values() if file.exists()} == before
+
+
 def test_what_is_no_database_is_told(path: Path) -> None:
     with pytest.raises(SourceError, match="no database file"):
         source(path, "select 1 as n").validate()

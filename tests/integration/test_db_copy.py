@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from copy_tools import Watching, assert_same, copy, digests, everything, filled, opened
-from sqlalchemy import Connection, NullPool, create_engine, text
+from postgres_server import own_schema
+from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
 
 from market_spine.domain.captures import CaptureFilter, PartitionFilter
 from market_spine.domain.errors import Category, ConfigurationError, LoadError, SpineError
@@ -57,6 +58,12 @@ def test_what_the_target_cannot_keep_is_an_error_that_names_the_table(
     with pytest.raises(LoadError, match="copying runs stopped") as refused:
         copy(source, postgres_url)
     assert refused.value.category is Category.VALIDATION
+    assert "step_name" in refused.value.message
+    assert value not in str(refused.value)
+    hint = str(refused.value.hint)
+    assert "mend it" in hint
+    assert source.removeprefix("sqlite:///") in hint
+    assert "same command again" not in hint, "it would stop here again"
     with _driver(source) as connection:
         connection.execute(text("UPDATE runs SET step_name = NULL"))
     assert copy(source, postgres_url).found is Claim.UNFINISHED
@@ -179,6 +186,60 @@ def test_a_second_copy_takes_the_target_over(source: str, target: str) -> None:
         copy(source, target, progress=Watching(second))
     assert refused.value.category is Category.CONFIGURATION
     assert_same(target, source)
+
+
+@pytest.mark.parametrize("rows", ["none", "some"])
+def test_one_database_is_not_both_however_it_is_named(
+    source: str, postgres_url: str, tmp_path: Path, rows: str
+) -> None:
+    made = postgres_url if rows == "none" else copy(source, postgres_url) and postgres_url
+    _open(made)
+    given = make_url(postgres_url)
+    options = str(given.query["options"])
+    schema = options.rpartition("=")[2]
+    spellings = [f"-c search_path={schema}", f"--search_path={schema},public"]
+    others = [given.update_query_dict({"options": option}) for option in spellings]
+    others.append(given.update_query_dict({"application_name": "another"}))
+    if (directory := given.query.get("host")) and not given.host:
+        # A socket is a folder, and that has many names.
+        link = tmp_path / "socket"
+        link.symlink_to(str(directory))
+        others.append(given.update_query_dict({"host": str(link)}))
+    before = everything(postgres_url)
+    for other in others:
+        url = other.render_as_string(hide_password=False)
+        assert url != postgres_url
+        for pair in ((postgres_url, url), (url, postgres_url)):
+            with pytest.raises(ConfigurationError, match="same database"):
+                copy(*pair)
+    _open(postgres_url)
+    assert all(frame.equals(before[name]) for name, frame in everything(postgres_url).items())
+
+
+@pytest.mark.parametrize("rows", ["none", "some"])
+def test_one_file_is_not_both_however_it_is_named(tmp_path: Path, rows: str) -> None:
+    store = tmp_path / "store.db"
+    url = f"sqlite:///{store}"
+    if rows == "some":
+        filled(url)
+    _open(url)
+    (tmp_path / "link.db").symlink_to(store)
+    (tmp_path / "hard.db").hardlink_to(store)
+    (tmp_path / "folder").symlink_to(tmp_path)
+    for name in ("link.db", "hard.db", "folder/store.db"):
+        for pair in ((url, f"sqlite:///{tmp_path / name}"), (f"sqlite:///{tmp_path / name}", url)):
+            with pytest.raises(ConfigurationError, match="same database"):
+                copy(*pair)
+    _open(url)
+
+
+def test_two_schemas_of_one_database_are_two(
+    source: str, postgres_url: str, postgres_server: URL
+) -> None:
+    copy(source, postgres_url)
+    with own_schema(postgres_server) as other:
+        assert copy(postgres_url, other).found is Claim.NEW
+        assert copy(postgres_url, other).found is Claim.OCCUPIED
 
 
 def test_doing_it_again_finds_the_same_store_there(source: str, target: str) -> None:

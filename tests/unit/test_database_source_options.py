@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 
 from market_spine.adapters.outbound.databases import DatabaseSource
+from market_spine.adapters.outbound.databases.addresses import GivenUrl
 from market_spine.adapters.outbound.sources.registry import SourceRegistry
 from market_spine.domain.errors import Category, ConfigurationError, SpineError, ValidationError
+from market_spine.domain.redaction import redact
 from market_spine.ports.sources import source_type_of
 
 SECRET = "hunter2"
@@ -89,6 +92,100 @@ def test_a_reference_is_looked_up_on_reading(
         by_file.validate()
     (tmp_path / "url").write_text(f"sqlite:///{tmp_path}/a.db\n")
     assert by_file.fetch().rows == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://h/d?passwrd=hunter2", "postgresql://h/d?passwrd=***"),
+        (
+            "postgresql://h/d?host=a&host=b&sslmode=require&x=hunter2",
+            "postgresql://h/d?host=a&host=b&sslmode=require&x=***",
+        ),
+        ("db2://u:p@h/D?Authentication=x;hunter2", "db2://u:***@h/D?Authentication=***"),
+        ("db2://u:p@h/D?authentication=SERVER", "db2://u:***@h/D?authentication=SERVER"),
+        (
+            "db2://h/D?Security=SSL;PWD=hunter2&CurrentSchema=S",
+            "db2://h/D?Security=***&CurrentSchema=S",
+        ),
+        ("sqlite:///x.db?key=hunter2", "sqlite:///x.db?key=***"),
+        ("postgresql://h/d?options=-cspine.password%3Dhunter2", "postgresql://h/d?options=***"),
+        (
+            "postgresql://h/d?options=-csearch_path%3Done",
+            "postgresql://h/d?options=-csearch_path%3Done",
+        ),
+    ],
+)
+def test_only_what_is_known_to_be_harmless_is_shown_of_a_url(url: str, expected: str) -> None:
+    assert DatabaseSource(url, table="t").describe().options["url"] == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:hunter2@h/d", "db2://u@h/d?PWD=hunter2", "postgresql://h/d?x=hunter2"]
+)
+def test_a_secret_of_the_url_is_found_in_any_words_of_a_driver(url: str) -> None:
+    said = "login failed: user u with hunter2 at h"
+    assert redact(said) == said, "it is not found by its looks"
+    address = GivenUrl(url).resolved()
+    assert address.scrubbed(said) == "login failed: user u with *** at h"
+    cause = address.cause(OSError(said))
+    assert (cause.type, SECRET in cause.message) == ("builtins.OSError", False)
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "hint"),
+    [
+        ("postgresql:///host=h password=hunter2", "options where the name", "?NAME=VALUE"),
+        ("postgresql:///postgres://u:hunter2@h/d", "options where the name", "?NAME=VALUE"),
+        ("db2://u:p@h/D;PWD=hunter2", "options where the name", "?NAME=VALUE"),
+        ("postgresql://u:p@hunter2@h/d", "an @ in its password", "%40"),
+        ("sqlite://rel/x.db", "names a server", "three slashes"),
+        ("sqlite://u:hunter2@/x.db", "names a server", "three slashes"),
+        ("sqlite://:5/x.db", "names a server", "three slashes"),
+    ],
+)
+def test_a_part_in_a_wrong_place_is_refused_and_not_repeated(
+    url: str, said: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINE_TEST_PRICES", url)
+    for attempt in (
+        lambda: DatabaseSource(url, table="t"),
+        DatabaseSource("env:SPINE_TEST_PRICES", table="t").validate,
+    ):
+        with pytest.raises(ValidationError, match=said) as caught:
+            attempt()
+        assert hint in str(caught.value.hint)
+        assert SECRET not in str(caught.value.to_dict())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"),
+        *("db2", "db2+ibm_db", "ibm_db_sa"),
+    ],
+)
+def test_every_name_of_a_driver_is_taken(name: str) -> None:
+    DatabaseSource(f"{name}:///d", table="t")
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("postgresql+psycopg2", "postgresql+psycopg"),
+        ("postgresql+asyncpg", "postgresql+psycopg"),
+        ("postgres", "postgresql+psycopg"),
+        ("db2+pyodbc", "db2+ibm_db"),
+        ("ibm_db_sa+pyodbc", "db2+ibm_db"),
+        ("sqlite+aiosqlite", "sqlite"),
+        ("sqlite+pysqlcipher", "sqlite"),
+    ],
+)
+def test_another_driver_is_refused_with_the_right_form(name: str, right: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(name)) as caught:
+        DatabaseSource(f"{name}:///d", table="t")
+    assert str(caught.value.hint).startswith(f"use {right}; write it as")
+    assert "env:NAME" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

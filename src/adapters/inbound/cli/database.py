@@ -109,10 +109,14 @@ def _show_copy(report: CopyReport, json: bool) -> None:
         ),
         narrowing=("seconds", "written"),
     )
-    output.say(
-        f"{report.target} is a copy of {report.source}: {report.rows:,} rows, "
-        f"{report.written:,} of them written now, in {report.seconds:.1f} s"
-    )
+    copied = f"{report.target} is a copy of {report.source}: {report.rows:,} rows"
+    seconds = f"in {report.seconds:.1f} s"
+    if report.found.value == "occupied":
+        output.say(
+            f"{copied}, all compared {seconds}; the copy was made before, nothing is written"
+        )
+    else:
+        output.say(f"{copied}, {report.written:,} of them written now, {seconds}")
     output.say("note: raw files are not in the database: copy the folder archive of its home too")
 
 

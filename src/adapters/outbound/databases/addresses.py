@@ -28,6 +28,7 @@ _DRIVERS = {
     DB2: ("db2+ibm_db", "db2", "ibm_db_sa"),
 }
 _BACKENDS = {name: backend for backend, names in _DRIVERS.items() for name in names}
+_MEANT = {**_BACKENDS, "postgres": POSTGRES}
 _WRITE_IT = (
     "write it as sqlite:///FILE, postgresql+psycopg://USER@HOST/DATABASE or "
     "db2+ibm_db://USER@HOST:PORT/DATABASE, or say where it stands: env:NAME or file:/PATH"
@@ -120,7 +121,7 @@ def _parsed(text: str, place: str) -> Address:
     backend = _BACKENDS.get(url.drivername)
     if backend is None:
         message = f"{place} names a database that cannot be read: {url.drivername}"
-        known = _DRIVERS.get(_BACKENDS.get(url.get_backend_name(), ""))
+        known = _DRIVERS.get(_MEANT.get(url.get_backend_name(), ""))
         raise _no_url(message, f"use {known[0]}; " if known else "")
     _check_parts(url, backend, place)
     return Address(url, backend)

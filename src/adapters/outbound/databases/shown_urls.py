@@ -23,11 +23,12 @@ _HARMLESS = re.compile(
     # Db2's
     | currentschema | hostname | protocol | connecttimeout | querytimeoutinterval
     | clientapplname | lobcachesize | ibmdbsa_log
-    | security | sslservercertificate | sslclientkeystoredb | sslclientkeystash
+    | authentication | security | sslservercertificate | sslclientkeystoredb | sslclientkeystash
     # SQLite's
     | mode | cache | immutable | uri
     """
 )
+_SECRET_SETTING = re.compile(r"(?i)passw|pwd|secret|token|key|credential")
 _SHORTEST = 4
 """An unknown option's value that is shorter is left in texts: masking it tears words apart."""
 
@@ -55,8 +56,13 @@ def secrets(url: URL) -> list[str]:
 
 
 def _harmless(name: str, value: str) -> bool:
-    """Db2's driver would take what stands behind a semicolon for a keyword of its own."""
-    return _HARMLESS.fullmatch(name) is not None and ";" not in value
+    if _HARMLESS.fullmatch(name) is None:
+        return False
+    if name.lower() == "options":
+        # Settings of the server's extensions may be secrets as well.
+        return _SECRET_SETTING.search(value) is None
+    # Db2's driver would take what stands behind a semicolon for a keyword of its own.
+    return ";" not in value
 
 
 def _options(url: URL) -> Iterator[tuple[str, str]]:

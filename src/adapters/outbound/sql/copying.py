@@ -20,7 +20,7 @@ from ....ports.store_copy import Claim, CopyTable, TableReader
 from .admin import SqlStoreAdmin
 from .connection_limits import DEFAULT_LIMITS, ConnectionLimits
 from .copying_reader import SqlTableReader
-from .copying_writer import append_rows, delete_some, link_rows, with_dependents
+from .copying_writer import append_rows, delete_some, link_rows, misfits, with_dependents
 from .database import Database
 from .dialects import Access
 from .revisions import COPYING, HEAD, VERSION, require_current
@@ -101,13 +101,9 @@ class SqlCopyTarget:
             try:
                 append_rows(transaction, table, rows)
             except LoadError as error:
-                why = too_large(table, rows) if error.category is Category.VALIDATION else ""
-                raise LoadError(
-                    f"{error.message}{why}",
-                    category=error.category,
-                    hint=error.hint,
-                    cause=error,
-                ) from error if why else error
+                if error.category is Category.VALIDATION:
+                    error.message += misfits(table, rows)
+                raise
             transaction.commit()
 
     def link(self, table: CopyTable, rows: pl.DataFrame) -> None:

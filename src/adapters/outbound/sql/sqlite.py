@@ -202,6 +202,7 @@ class SqliteDialect:
         """Nothing to do: there is one writing transaction at a time."""
 
     def identity(self, connection: Connection) -> str:
+        del connection
         found = self._path.stat()
         return f"sqlite {found.st_dev} {found.st_ino}"
 
