@@ -45,7 +45,11 @@ unit: $(VENV)/.dev ## All tests but those of Db2, over SQLite and a real Postgre
 db2: $(VENV)/.dev ## The tests of Db2, in a process of their own; the last lines tell what they ran on
 	$(BIN)/python -m pytest tests/db2
 
-bench: $(VENV)/.dev ## Time loads and reads against the databases' own ways, as ratios
+$(VENV)/.bench: $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
+
+bench: $(VENV)/.bench ## Time loads and reads against the databases' own ways, as ratios
 	$(BIN)/python benchmarks/refresh_week.py
 	$(BIN)/python benchmarks/refresh_postgres.py
 	$(BIN)/python benchmarks/bulk_load.py

@@ -34,7 +34,10 @@ def health(
     ] = "127.0.0.1:50051",
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.", min=0.1)] = 5.0,
 ) -> None:
-    """Ask a server whether it is serving. Exit code 1 when it is not."""
+    """Ask a server whether it takes calls. Exit code 1 when it does not.
+
+    The database behind it is not asked: spine doctor does that.
+    """
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
