@@ -205,12 +205,13 @@ class CopyStore:
             if error.category is Category.CONFIGURATION:
                 raise  # a repeat would not mend it
             refused = error.category is Category.VALIDATION
-            hint = f"shorten or mend it in {self.source.location}" if refused else _AGAIN
-            then = "so" if refused else "then"
+            mend = f"mend it in {self.source.location}, then copy again"
+            hint = mend if refused else _AGAIN
+            joint = "; " if refused else "; then "
             raise type(error)(
                 f"{doing} {table} stopped: {error.message}",
                 category=error.category,
-                hint=f"{error.hint}; {then} {hint}" if error.hint else hint,
+                hint=f"{error.hint}{joint}{hint}" if error.hint else hint,
                 retryable=error.retryable,
                 retry_after=error.retry_after,
                 context=error.context,

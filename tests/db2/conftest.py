@@ -33,7 +33,8 @@ def db2_server(
         "Db2: run against an EMULATION (patched Apache Derby behind IBM's real driver), not Db2."
         f" Set {URL_VARIABLE} to run the same tests on a real one."
     )
-    yield rig.url
+    with rig.behind_front() as url:
+        yield url
     rig.stop()
 
 

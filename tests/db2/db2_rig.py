@@ -11,8 +11,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -78,6 +80,20 @@ class Rig:
     @property
     def url(self) -> str:
         return f"db2+ibm_db://db2inst1:secret@127.0.0.1:{self._port}/TESTDB?Authentication=SERVER"
+
+    @contextmanager
+    def behind_front(self) -> Iterator[str]:
+        """The URL of a front that makes long texts quick; it does not outlive the server."""
+        script = Path(__file__).with_name("prompt_front.py")
+        with subprocess.Popen(
+            [sys.executable, str(script), str(self._port)], stdout=subprocess.PIPE, text=True
+        ) as front:
+            assert front.stdout is not None
+            port = int(front.stdout.readline())
+            try:
+                yield self.url.replace(f":{self._port}/", f":{port}/")
+            finally:
+                front.kill()
 
     def start(self) -> None:
         """Start it, also after it was killed; ready when this returns."""

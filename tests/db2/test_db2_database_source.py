@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import select
 import socket
+import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -205,43 +206,51 @@ def test_a_server_that_is_gone_is_told(mortal_db2: Rig) -> None:
 def cut_after(url: str, size: int) -> Iterator[str]:
     """The URL of a way to the server that ends when ``size`` bytes have come from there."""
     target = make_url(url)
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
     place = (str(target.host), target.port or 50_000)
-    way = threading.Thread(target=hand_on, args=(listening, place, size))
-    way.start()
-    yield target.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-    way.join(20)
-    assert not way.is_alive()
+
+    class Way(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(place) as server, suppress(ConnectionError):
+                hand_on(self.request, server, size)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Way) as front:
+        threading.Thread(target=front.serve_forever, args=(0.05,)).start()
+        port = front.server_address[1]
+        try:
+            yield target.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+        finally:
+            front.shutdown()
 
 
-def hand_on(listening: socket.socket, place: tuple[str, int], size: int) -> None:
-    with listening:
-        client, _ = listening.accept()
-    with client, socket.create_connection(place) as server:
-        while size > 0:
-            for ready in select.select([client, server], [], [])[0]:
-                said = ready.recv(65_536)
-                if not said:
-                    return
-                if ready is client:
-                    server.sendall(said)
-                else:
-                    client.sendall(said[:size])
-                    size -= len(said)
+def hand_on(client: socket.socket, server: socket.socket, size: int) -> None:
+    while size > 0:
+        for ready in select.select([client, server], [], [])[0]:
+            said = ready.recv(65_536)
+            if not said:
+                return
+            if ready is client:
+                server.sendall(said)
+            else:
+                client.sendall(said[:size])
+                size -= len(said)
 
 
-@pytest.mark.parametrize("size", [20_000, 60_000, 400_000])
+@pytest.mark.parametrize("size", [20_000, 400_000])
 def test_a_stream_that_is_cut_off_is_a_lost_connection(db2_url: str, size: int) -> None:
     rows = tuple((place, "x" * 80) for place in range(10_000))
     run(db2_url, "CREATE TABLE v (n integer NOT NULL, t varchar(100))")
     with connected(db2_url) as connection:
         connection.exec_driver_sql("INSERT INTO v VALUES (?, ?)", list(rows))
         connection.commit()
-    with cut_after(db2_url, 100_000_000) as whole:
-        assert DatabaseSource(whole, query="SELECT n, t FROM v").fetch().rows == 10_000
-    with cut_after(db2_url, size) as url, pytest.raises(SourceError) as caught:
-        DatabaseSource(url, query="SELECT n, t FROM v").fetch()
+    # With nothing set in the session the driver connects again and tries to go on by itself.
+    schema = make_url(db2_url).query["CurrentSchema"]
+    plain = make_url(db2_url).difference_update_query(["CurrentSchema"])
+    url = plain.render_as_string(hide_password=False)
+    query = f"SELECT n, t FROM {schema}.v"
+    with cut_after(url, 100_000_000) as whole:
+        assert DatabaseSource(whole, query=query).fetch().rows == 10_000
+    with cut_after(url, size) as broken, pytest.raises(SourceError) as caught:
+        DatabaseSource(broken, query=query).fetch()
     assert caught.value.category is Category.DEPENDENCY, caught.value
     assert caught.value.retryable
 

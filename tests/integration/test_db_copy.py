@@ -58,7 +58,7 @@ def test_what_the_target_cannot_keep_is_an_error_that_names_the_table(
     with pytest.raises(LoadError, match="copying runs stopped") as refused:
         copy(source, postgres_url)
     assert refused.value.category is Category.VALIDATION
-    assert "step_name" in refused.value.message
+    assert "runs.step_name" in refused.value.message
     assert value not in str(refused.value)
     hint = str(refused.value.hint)
     assert "mend it" in hint

@@ -14,7 +14,7 @@ _SAID = re.compile(r"\bSQL\d{4,5}[NC]\s.*")
 _STATE = re.compile(r"SQLSTATE=(\w{5})")
 _SYNTAX_ERROR = -104
 _TIMED_OUT = {-952, -905}
-# SQL20542N: what came of a stream that was cut off could not be understood.
+# SQL20542N: the driver reconnected by itself, and could not go on where the old one broke.
 _LOST = {-1024, -1040, -1224, -1226, -1032, -1035, -1336, -20542, -30061, -30081, -30108}
 _DENIED = {-551, -552, -1060, -1092, -30082}
 _LOCKED = {-911, -913}

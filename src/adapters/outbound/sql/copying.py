@@ -20,9 +20,10 @@ from ....ports.store_copy import Claim, CopyTable, TableReader
 from .admin import SqlStoreAdmin
 from .connection_limits import DEFAULT_LIMITS, ConnectionLimits
 from .copying_reader import SqlTableReader
-from .copying_writer import append_rows, delete_some, link_rows, misfits, with_dependents
+from .copying_writer import append_rows, delete_some, link_rows, with_dependents
 from .database import Database
 from .dialects import Access
+from .fitting import require_fitting
 from .revisions import COPYING, HEAD, VERSION, require_current
 from .schema import METADATA
 from .transaction import SqlTransaction
@@ -102,7 +103,8 @@ class SqlCopyTarget:
                 append_rows(transaction, table, rows)
             except LoadError as error:
                 if error.category is Category.VALIDATION:
-                    error.message += misfits(table, rows)
+                    # PostgreSQL does not tell which column it was.
+                    require_fitting(METADATA.tables[table.name], rows.to_dicts())
                 raise
             transaction.commit()
 

@@ -29,30 +29,6 @@ def append_rows(transaction: SqlTransaction, table: CopyTable, rows: pl.DataFram
         transaction.write(insert(target), values)
 
 
-def misfits(table: CopyTable, rows: pl.DataFrame) -> str:
-    """Which columns have texts in ``rows`` that databases refuse, as the end of a sentence."""
-    found = []
-    for column in METADATA.tables[table.name].columns:
-        length: int | None = getattr(column.type, "length", None)
-        if rows.schema[column.name] != pl.String():
-            continue
-        texts = rows[column.name].drop_nulls()
-        if texts.str.contains("\0", literal=True).any():
-            found.append(f"{column.name} has a text with a NUL character")
-        # PostgreSQL counts characters, Db2 counts bytes.
-        largest = max(texts, key=_size, default="")
-        if length is not None and _size(largest) > length:
-            found.append(
-                f"{column.name}, made for {length}, has one of {len(largest):,} characters"
-                f" ({_size(largest):,} bytes)"
-            )
-    return f"; {', '.join(found)}" if found else ""
-
-
-def _size(text: str) -> int:
-    return len(text.encode())
-
-
 def link_rows(transaction: SqlTransaction, table: CopyTable, rows: pl.DataFrame) -> None:
     """Set the links of rows that are there, as they are in ``rows``."""
     target = METADATA.tables[table.name]
