@@ -35,6 +35,8 @@ def test_an_sqlite_url_that_would_open_another_file_is_refused(url: str) -> None
         ("postgresql+asyncpg://host/db", "postgresql+psycopg"),
         ("postgresql+pyscopg://host/db", "postgresql+psycopg"),
         ("db2+pyodbc://host/db", "db2+ibm_db"),
+        ("ibm_db_sa+pyodbc://host/db", "db2+ibm_db"),
+        ("sqlite+aiosqlite:///spine.db", "sqlite"),
     ],
 )
 def test_another_driver_is_refused_not_replaced(url: str, use: str) -> None:

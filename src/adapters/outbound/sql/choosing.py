@@ -21,7 +21,8 @@ _URLS = (
 _DRIVERS = {
     "postgresql": ("postgresql+psycopg", "postgresql"),
     "db2": ("db2+ibm_db", "db2"),
-    "ibm_db_sa": ("db2+ibm_db", "ibm_db_sa", "ibm_db_sa+ibm_db"),
+    "ibm_db_sa": ("db2+ibm_db", "ibm_db_sa"),
+    "sqlite": ("sqlite", "sqlite+pysqlite"),
 }
 
 
