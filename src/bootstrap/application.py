@@ -65,11 +65,7 @@ class Application:
 
     @contextmanager
     def copy_store(self, source: str | None, target: str) -> Iterator[CopyStore]:
-        from ..adapters.outbound.sql.copying import (
-            SqlCopySource,
-            SqlCopyTarget,
-            require_two_databases,
-        )
+        from ..adapters.outbound.sql.copying import SqlCopySource, SqlCopyTarget
         from ..application.copy_store import CopyStore
         from .database_urls import read_url
 
@@ -77,7 +73,6 @@ class Application:
         origin = self.settings.url if source is None else self.settings.completed(read_url(source))
         goal = self.settings.completed(read_url(target))
         reading, writing = SqlCopySource(origin, limits), SqlCopyTarget(goal, limits)
-        require_two_databases(origin, goal)
         try:
             yield CopyStore(reading, writing, self.container.clock(), self.container.progress())
         finally:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import polars as pl
-from sqlalchemy import make_url, select, update
+from sqlalchemy import select, update
 
 from ....domain.errors import Category, ConfigurationError, LoadError
 from ....ports.store_copy import Claim, CopyTable, TableReader
@@ -44,7 +43,7 @@ class SqlCopySource:
         dialect = self._database.dialect
         if not dialect.exists():
             raise _no_store(self.location)
-        with _transaction(self._database, Access.READ) as transaction:
+        with self._database.transaction(Access.READ) as transaction:
             if not dialect.has_table(transaction.reading, VERSION.name):
                 raise _no_store(self.location)
             found = transaction.rows(select(VERSION.c.version_num))
@@ -75,7 +74,7 @@ class SqlCopyTarget:
             _require_same_revision(found, self.location)
         else:
             require_current(found, self.location)
-        with _transaction(self._database, Access.WRITE) as transaction:
+        with self._database.transaction(Access.WRITE) as transaction:
             self._replace_mark(transaction, found, self._mark)
             if apart_from and apart_from.identity() == SqlTableReader(transaction).identity():
                 raise _same_database()
@@ -86,7 +85,7 @@ class SqlCopyTarget:
 
     @contextmanager
     def contents(self) -> Iterator[TableReader]:
-        with _transaction(self._database, Access.READ) as transaction:
+        with self._database.transaction(Access.READ) as transaction:
             yield SqlTableReader(transaction)
 
     def clear(self, table: str) -> None:
@@ -133,7 +132,7 @@ class SqlCopyTarget:
     @contextmanager
     def _owned(self, becomes: str | None = None) -> Iterator[SqlTransaction]:
         """A transaction that holds our mark, or changes it; committed by who asks for it."""
-        with _transaction(self._database, Access.WRITE) as transaction:
+        with self._database.transaction(Access.WRITE) as transaction:
             self._replace_mark(transaction, self._mark, becomes or self._mark)
             yield transaction
 
@@ -145,30 +144,6 @@ class SqlCopyTarget:
                 category=Category.CONFIGURATION,
                 hint="let one 'spine db copy' at a time write to a target",
             )
-
-
-def require_two_databases(source: str, target: str) -> None:
-    """Raise a ConfigurationError when two URLs, both readable, name one database."""
-    if _identity(source) == _identity(target):
-        raise _same_database()
-
-
-def _identity(url: str) -> object:
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return Path(parsed.database or "").expanduser().resolve()
-    return parsed.set(drivername=parsed.get_backend_name(), password=None)
-
-
-@contextmanager
-def _transaction(database: Database, access: Access) -> Iterator[SqlTransaction]:
-    with database.engine(access).connect() as connection:
-        connection.begin()
-        transaction = SqlTransaction(connection, database.dialect, writable=access is Access.WRITE)
-        try:
-            yield transaction
-        finally:
-            transaction.end()
 
 
 def _holds_rows(transaction: SqlTransaction) -> bool:

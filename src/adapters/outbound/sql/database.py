@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .choosing import dialect_of
 from .connection_limits import DEFAULT_LIMITS, ConnectionLimits
 from .dialects import Access, Dialect
+from .transaction import SqlTransaction
 
 
 class Database:
@@ -37,6 +38,17 @@ class Database:
             raise self.dialect.translate(error) from error
         with connection:
             yield connection
+
+    @contextmanager
+    def transaction(self, access: Access) -> Iterator[SqlTransaction]:
+        """A transaction, rolled back at the end unless it was committed."""
+        with self.connect(access) as connection:
+            connection.begin()
+            transaction = SqlTransaction(connection, self.dialect, writable=access is Access.WRITE)
+            try:
+                yield transaction
+            finally:
+                transaction.end()
 
     def close(self) -> None:
         """Close all pooled connections. The database may be used again afterwards."""

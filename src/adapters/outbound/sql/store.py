@@ -11,7 +11,6 @@ from .admin import SqlStoreAdmin
 from .connection_limits import DEFAULT_LIMITS, ConnectionLimits
 from .database import Database
 from .dialects import Access
-from .transaction import SqlTransaction
 from .unit_of_work import SqlUnitOfWork
 
 
@@ -27,12 +26,12 @@ class SqlStore:
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
-        with self._transaction(Access.WRITE) as transaction:
+        with self._database.transaction(Access.WRITE) as transaction:
             yield SqlUnitOfWork(transaction)
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
-        with self._transaction(Access.READ) as transaction:
+        with self._database.transaction(Access.READ) as transaction:
             yield SqlUnitOfWork(transaction)
 
     def upgrade(self) -> StoreStatus:
@@ -47,15 +46,3 @@ class SqlStore:
     def close(self) -> None:
         """Close all connections. The store may be used again afterwards."""
         self._database.close()
-
-    @contextmanager
-    def _transaction(self, access: Access) -> Iterator[SqlTransaction]:
-        with self._database.connect(access) as connection:
-            connection.begin()
-            transaction = SqlTransaction(
-                connection, self._database.dialect, writable=access is Access.WRITE
-            )
-            try:
-                yield transaction
-            finally:
-                transaction.end()
