@@ -34,6 +34,18 @@ class SqlStoreSuite:
         with store.read() as unit:
             assert len(unit.runs.list(RunFilter())) == kept
 
+    def test_what_the_database_complains_of_is_told_alike(self, store: Store) -> None:
+        with_capture(store, "one")
+        for wrong, fault in (
+            (a_run("run-1"), "unique"),
+            (a_run("run-2", parent="no such run"), "foreign_key"),
+        ):
+            with store.write() as unit, pytest.raises(LoadError) as refused:
+                unit.runs.add(wrong)
+            assert refused.value.context.metadata["fault"] == fault
+            assert refused.value.category is Category.LOAD
+            assert not refused.value.retryable
+
     @pytest.mark.parametrize(("text", "fits"), [(_E * 100, True), (_E * 100 + "x", False)])
     def test_lengths_are_counted_in_bytes(self, store: Store, text: str, fits: bool) -> None:
         with store.write() as unit:

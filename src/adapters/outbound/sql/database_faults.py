@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
 from ....domain.errors import (
     Category,
     ConfigurationError,
@@ -184,4 +186,20 @@ def fault_error(
         hint=hint or meaning.hint,
         cause=cause,
         metadata={"fault": fault.value},
+    )
+
+
+def foreign_error(error: BaseException, where: str) -> SpineError:
+    """The typed error for what is no error of a driver's; a typed one is given back as it is."""
+    if isinstance(error, SpineError):
+        return error
+    if isinstance(error, PoolTimeoutError):
+        return fault_error(Fault.POOL_TIMEOUT, where, error)
+    if isinstance(error, UnicodeError | OverflowError | TypeError | ValueError):
+        hint = "text must be valid Unicode and whole numbers must fit into 64 bits"
+        return fault_error(Fault.INVALID_VALUE, where, error, detail=str(error), hint=hint)
+    return SpineError(
+        f"the database {where} failed: {type(error).__name__}: {error}",
+        hint="this is a defect of the store; the log has the traceback",
+        cause=error,
     )

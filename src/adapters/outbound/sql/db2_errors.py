@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 from sqlalchemy.exc import StatementError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from ....domain.errors import Category, LoadError, SpineError
-from .database_faults import Fault, fault_error
+from ....domain.errors import SpineError
+from .database_faults import Fault, fault_error, foreign_error
 
 _SQLCODE = re.compile(r"SQLCODE=(-?\d+)")
 _MESSAGE_NUMBER = re.compile(r"\bSQL(\d{4,5})[NC]\b")
@@ -116,27 +115,11 @@ def explain(error: BaseException, location: str) -> SpineError:
     """The typed error for ``error``, met while working on the database at ``location``."""
     if isinstance(error, StatementError) and isinstance(error.orig, BaseException):
         error = error.orig
-    if isinstance(error, SpineError):
-        return error
-    if isinstance(error, PoolTimeoutError):
-        return fault_error(Fault.POOL_TIMEOUT, location, error)
     if is_driver_error(error):
         code = sqlcode_of(error)
         hint = _HINTS.get(code) if code is not None else None
         return fault_error(fault_of(error), location, error, detail=_detail(error), hint=hint)
-    if isinstance(error, UnicodeError | OverflowError | TypeError | ValueError):
-        return LoadError(
-            f"a value cannot be stored in {location}: {error}",
-            category=Category.VALIDATION,
-            hint="text must be valid Unicode and whole numbers must fit into 64 bits",
-            cause=error,
-            metadata={"fault": Fault.INVALID_VALUE.value},
-        )
-    return SpineError(
-        f"the database {location} failed: {type(error).__name__}: {error}",
-        hint="this is a defect of the store; the log has the traceback",
-        cause=error,
-    )
+    return foreign_error(error, location)
 
 
 def _communication(text: str) -> Fault:

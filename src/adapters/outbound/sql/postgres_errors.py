@@ -6,10 +6,9 @@ import re
 
 import psycopg
 from sqlalchemy.exc import StatementError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from ....domain.errors import Category, ForeignCause, LoadError, SpineError
-from .database_faults import Fault, fault_error
+from ....domain.errors import ForeignCause, SpineError
+from .database_faults import Fault, fault_error, foreign_error
 
 _BY_STATE = {
     "23505": Fault.UNIQUE,
@@ -100,25 +99,9 @@ def explain(error: BaseException, location: str) -> SpineError:
     """The typed error for ``error``, met while working on the database at ``location``."""
     if isinstance(error, StatementError) and isinstance(error.orig, BaseException):
         error = error.orig
-    if isinstance(error, SpineError):
-        return error
-    if isinstance(error, PoolTimeoutError):
-        return fault_error(Fault.POOL_TIMEOUT, location, error)
     if isinstance(error, psycopg.Error):
         return _explain(error, location)
-    if isinstance(error, UnicodeError | OverflowError | TypeError | ValueError):
-        return LoadError(
-            f"a value cannot be stored in {location}: {error}",
-            category=Category.VALIDATION,
-            hint="text must be valid Unicode and whole numbers must fit into 64 bits",
-            cause=error,
-            metadata={"fault": Fault.INVALID_VALUE.value},
-        )
-    return SpineError(
-        f"the database {location} failed: {type(error).__name__}: {error}",
-        hint="this is a defect of the store; the log has the traceback",
-        cause=error,
-    )
+    return foreign_error(error, location)
 
 
 def _explain(error: psycopg.Error, location: str) -> SpineError:
