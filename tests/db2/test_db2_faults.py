@@ -22,7 +22,7 @@ from market_spine.adapters.outbound.sql.database_faults import Fault
 from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.schema_core import CAPTURES, MANIFEST, RUNS
 from market_spine.adapters.outbound.sql.store import SqlStore
-from market_spine.domain.errors import Category, ConfigurationError, SpineError
+from market_spine.domain.errors import Category, ConfigurationError, ConflictError, SpineError
 from market_spine.testing.store_suite_samples import NOON, OTC, a_capture, a_run, with_capture
 
 PASSWORD = "correct-horse-7"
@@ -203,9 +203,10 @@ def test_of_two_that_wait_for_each_other_one_is_rolled_back_as_a_whole(store: Sq
                 unit.commit()
             except SpineError as error:
                 caught.append(error)
-                with pytest.raises(SpineError, match="rolled this unit of work back"):
+                # Whoever swallows it is told again, with what it does next.
+                with pytest.raises(ConflictError, match="waited for each other"):
                     unit.runs.add(a_run("alone"))
-                with pytest.raises(SpineError, match="rolled this unit of work back"):
+                with pytest.raises(ConflictError, match="waited for each other"):
                     unit.commit()
 
     threads = [threading.Thread(target=change, args=pair) for pair in (("a", "b"), ("b", "a"))]

@@ -76,9 +76,11 @@ class SqlStoreAdmin:
 
     def _revision(self, connection: Connection) -> str | None:
         dialect = self._database.dialect
+        # In this order: where a reader sees no single moment, another process may just make ours.
+        anything = dialect.has_table(connection, None)
         if dialect.has_table(connection, VERSION.name):
             return connection.execute(select(VERSION.c.version_num)).scalar()
-        if dialect.has_table(connection, None):
+        if anything:
             raise ConfigurationError(
                 f"the database {dialect.location} holds tables of something else",
                 hint="give Market Spine a database of its own",
