@@ -26,7 +26,7 @@ from market_spine.domain.errors import Category, ConfigurationError, ConflictErr
 from market_spine.testing.store_suite_samples import NOON, OTC, a_capture, a_run, with_capture
 
 PASSWORD = "correct-horse-7"
-IMPATIENT = ConnectionLimits(busy_timeout=1, pool_size=2, pool_timeout=0.2, connect_timeout=2)
+IMPATIENT = ConnectionLimits(busy_timeout=1, pool_size=2, pool_timeout=0.2, connect_timeout=30)
 
 
 @pytest.fixture
