@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import subprocess
-import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -388,22 +386,3 @@ def test_a_password_that_the_server_itself_says_is_masked(postgres_url: str) -> 
     with pytest.raises(ValidationError, match=r"function \*\*\*\(\) does not exist") as caught:
         source.validate()
     assert "hunter2" not in str(caught.value.to_dict())
-
-
-def test_memory_stays_flat_however_many_rows_there_are(postgres_url: str) -> None:
-    few, many = (peak_megabytes(postgres_url, rows) for rows in (200_000, 2_000_000))
-    assert many - few < 60, f"{few:.0f} MB for 200,000 rows, {many:.0f} MB for 2,000,000"
-
-
-def peak_megabytes(url: str, rows: int) -> float:
-    script = (
-        "import resource, sys\n"
-        "from market_spine.adapters.outbound.databases import DatabaseSource\n"
-        "query = \"select n, 'S' || n as s, n / 8.0 as x, now() + n * interval '1 us' as at\"\n"
-        "query += f' from generate_series(1, {sys.argv[2]}) n'\n"
-        "source = DatabaseSource(sys.argv[1], query=query)\n"
-        "assert sum(batch.rows for batch in source.stream()) == int(sys.argv[2])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
-    )
-    command = [sys.executable, "-c", script, url, str(rows)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import FrameType
@@ -124,22 +122,3 @@ def test_what_is_no_database_is_told(path: Path) -> None:
     for url in ("sqlite://", "sqlite:///:memory:", f"sqlite:///{path}?mode=rw"):
         with pytest.raises(ValidationError, match="names no file"):
             DatabaseSource(url, query="select 1 as n").validate()
-
-
-def test_memory_stays_flat_however_many_rows_there_are(path: Path) -> None:
-    run(path, "create table v (n int)")
-    few, many = (peak_megabytes(path, rows) for rows in (200_000, 1_000_000))
-    assert many - few < 40, f"{few:.0f} MB for 200,000 rows, {many:.0f} MB for 1,000,000"
-
-
-def peak_megabytes(path: Path, rows: int) -> float:
-    script = (
-        "import resource, sys\n"
-        "from market_spine.adapters.outbound.databases import DatabaseSource\n"
-        "source = DatabaseSource(f'sqlite:///{sys.argv[1]}', query=sys.argv[2])\n"
-        "assert sum(batch.rows for batch in source.stream()) == int(sys.argv[3])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
-    )
-    query = f"select n, 'S' || n as s, n / 8.0 as x from ({ENDLESS} limit {rows})"
-    command = [sys.executable, "-c", script, str(path), query, str(rows)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -31,7 +31,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import ExecutionContext
-from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.schema import CreateTable
 
 from ....domain.captures import Partition
@@ -43,6 +42,7 @@ from .db2_connections import connector
 from .db2_errors import ends_connection, ends_transaction, explain, sqlcode_of
 from .db2_rows import first_rows, load_frame, restored_frame
 from .dialects import Access, S, Space
+from .pools import pool_options
 from .revisions import VERSION
 from .schema_core import PARTITION_LOCKS
 
@@ -56,6 +56,8 @@ _ROLLED_BACK = "spine_rolled_back"
 _UTF8 = 1208
 # The statement alone was undone: it may be tried again.
 _STATEMENT_LOCKED_OUT = -913
+# In seconds, where a server refuses a lock at once instead of waiting for it.
+_LOCK_PAUSE = 0.05
 
 
 class Db2Dialect:
@@ -85,20 +87,11 @@ class Db2Dialect:
         return True
 
     def engine(self, access: Access) -> Engine:
-        limits = self._limits
-        pooled: dict[str, Any] = {
-            "poolclass": QueuePool,
-            "pool_size": limits.pool_size,
-            "max_overflow": 0,
-            "pool_timeout": limits.pool_timeout,
-            # A connection that the server has closed meanwhile is replaced before it is used.
-            "pool_pre_ping": True,
-        }
         engine = create_engine(
             # Its own log would hold every value.
             "db2+ibm_db://?ibmdbsa_log=false",
             creator=lambda: self._connector.connect(reading=access is Access.READ),
-            **({"poolclass": NullPool} if access is Access.CREATE else pooled),
+            **pool_options(access, self._limits),
         )
         event.listen(engine, "begin", _note_begin)
         event.listen(engine, "handle_error", self._handle_error)
@@ -295,7 +288,7 @@ class Db2Dialect:
             connection.invalidate()
         elif ends_transaction(error):
             _note_end(connection)
-        return self.translate(error)
+        return note_conflict(connection, self.translate(error))
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Try again, while the time for locks lasts, what was undone because of a lock alone."""
@@ -308,6 +301,7 @@ class Db2Dialect:
                 locked = cause is not None and sqlcode_of(cause) == _STATEMENT_LOCKED_OUT
                 if not locked or time.monotonic() > deadline:
                     raise
+                time.sleep(_LOCK_PAUSE)
 
 
 def _note_begin(connection: Connection) -> None:

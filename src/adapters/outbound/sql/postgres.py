@@ -24,13 +24,13 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.pool import NullPool, QueuePool
 
 from ....domain.captures import Partition
 from ....domain.errors import ConfigurationError, SpineError
 from .conflicts import note_conflict
 from .connection_limits import ConnectionLimits
 from .dialects import Access, S, Space
+from .pools import pool_options
 from .postgres_errors import explain
 from .postgres_frames import csv_chunks, csv_frames
 
@@ -74,19 +74,10 @@ class PostgresDialect:
         return True
 
     def engine(self, access: Access) -> Engine:
-        limits = self._limits
-        pooled: dict[str, Any] = {
-            "poolclass": QueuePool,
-            "pool_size": limits.pool_size,
-            "max_overflow": 0,
-            "pool_timeout": limits.pool_timeout,
-            # A connection that the server has closed meanwhile is replaced before it is used.
-            "pool_pre_ping": True,
-        }
         engine = create_engine(
             self._url,
             execution_options=_ISOLATION[access],
-            **({"poolclass": NullPool} if access is Access.CREATE else pooled),
+            **pool_options(access, self._limits),
         )
 
         @event.listens_for(engine, "handle_error")
