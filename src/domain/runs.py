@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from .errors import SpineError
+from .errors import Category, SpineError
 from .result import Metric
 
 
@@ -27,12 +27,33 @@ class RunState(StrEnum):
         return self not in (RunState.PENDING, RunState.RUNNING)
 
 
+class Trigger(StrEnum):
+    """Why there is a run."""
+
+    COMMAND = "COMMAND"
+    """Somebody ran it and waits for it: it is executed where it was asked for."""
+    REQUEST = "REQUEST"
+    """Somebody submitted it: whichever worker is free executes it."""
+    SCHEDULE = "SCHEDULE"
+    WORKFLOW = "WORKFLOW"
+    """A step of a workflow's run."""
+    PART = "PART"
+    """A pipeline's function asked for it, and waits."""
+    BACKFILL = "BACKFILL"
+    RETRY = "RETRY"
+    """Goes on with what an ended run has left undone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a pipeline or workflow.
+    """One execution of a pipeline, of a workflow, or of a step.
 
     ``id`` sorts by creation. ``parent`` and ``step`` are set for the step of a workflow and for
-    the parts of a backfill. ``owner`` identifies the executing process. Times are UTC.
+    the parts of a backfill; ``item`` counts from 0 the runs of a step that is done for each item
+    of a list. ``owner`` identifies the executing process, ``attempt`` counts how often the run
+    was begun. ``output`` is the JSON value that later steps get; ``plan`` is the graph of a
+    workflow's run as it was when it was submitted. Times are UTC; from the first claim on they
+    are the store's, not the machine's.
     """
 
     id: str
@@ -48,6 +69,16 @@ class Run:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     error: SpineError | None = None
+    trigger: Trigger = Trigger.COMMAND
+    partition: str | None = None
+    item: int | None = None
+    attempt: int = 0
+    force: bool = False
+    output: Any = None
+    plan: Mapping[str, Any] | None = None
+    retry_of: str | None = None
+    backfill: str | None = None
+    cancel_requested_at: datetime | None = None
 
     @property
     def duration(self) -> float | None:
@@ -59,7 +90,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs to list: newest first, ``before`` is the id to continue after (keyset paging)."""
+    """Which runs to list: newest first, ``before`` is the id to continue after (keyset paging).
+
+    ``since`` (inclusive) and ``until`` (exclusive) bound the time of creation.
+    """
 
     pipeline: str | None = None
     state: RunState | None = None
@@ -67,3 +101,67 @@ class RunFilter:
     top_level_only: bool = False
     before: str | None = None
     limit: int = 50
+    since: datetime | None = None
+    until: datetime | None = None
+    partition: str | None = None
+    trigger: Trigger | None = None
+    category: Category | None = None
+    retry_of: str | None = None
+    backfill: str | None = None
+    step: str | None = None
+    request: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepCount:
+    """How many runs of one step of a workflow's run are in one state."""
+
+    step: str
+    state: RunState
+    runs: int
+
+
+class EventKind(StrEnum):
+    """What happened to a run."""
+
+    SUBMITTED = "SUBMITTED"
+    CLAIMED = "CLAIMED"
+    RETRY_SCHEDULED = "RETRY_SCHEDULED"
+    LEASE_LOST = "LEASE_LOST"
+    RELEASED = "RELEASED"
+    CANCEL_REQUESTED = "CANCEL_REQUESTED"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    SKIPPED = "SKIPPED"
+    REUSED = "REUSED"
+    """The step was done by the run that this one goes on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """One change of a run: committed together with the change, and never changed itself.
+
+    ``fence`` is the fencing token of the claim that it belongs to, 0 where there is none.
+    ``key`` is the store's own number, in the order in which a run's events were committed.
+    """
+
+    run: str
+    kind: EventKind
+    at: datetime
+    attempt: int = 0
+    fence: int = 0
+    owner: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    key: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that a run has logged; ``number`` counts from 1 within the run."""
+
+    run: str
+    number: int
+    at: datetime
+    level: str
+    text: str

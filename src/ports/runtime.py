@@ -36,3 +36,22 @@ class Processes(Protocol):
     def alive(self, identity: str) -> bool:
         """False only when the process is known to be gone; True for another machine's."""
         ...
+
+
+class Chance(Protocol):
+    """Where randomness comes from."""
+
+    def draw(self) -> float:
+        """A number from 0 (inclusive) to 1 (exclusive), each as likely as the others."""
+        ...
+
+
+class Secrets(Protocol):
+    """Where secrets are kept that a stored parameter only refers to."""
+
+    def reveal(self, reference: str) -> str:
+        """The secret behind ``env:NAME`` or ``file:PATH``.
+
+        Raises a ConfigurationError that names the place when there is nothing.
+        """
+        ...

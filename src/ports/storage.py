@@ -21,27 +21,7 @@ from ..domain.captures import (
     Stage,
 )
 from ..domain.quality import QualityResult
-from ..domain.runs import Run, RunFilter
-
-
-class RunStore(Protocol):
-    """Run history."""
-
-    def add(self, run: Run) -> None: ...
-
-    def finish(self, run: Run) -> bool:
-        """Write the outcome of a run that is still live; False when it was final already."""
-        ...
-
-    def get(self, run_id: str) -> Run | None: ...
-
-    def list(self, wanted: RunFilter) -> Sequence[Run]:
-        """Newest first (descending id)."""
-        ...
-
-    def live(self) -> Sequence[Run]:
-        """All runs that are PENDING or RUNNING."""
-        ...
+from .run_storage import BackfillStore, RunHistory, RunJournal, RunQueue, RunStore
 
 
 class CaptureStore(Protocol):
@@ -139,6 +119,14 @@ class UnitOfWork(Protocol):
 
     @property
     def runs(self) -> RunStore: ...
+    @property
+    def queue(self) -> RunQueue: ...
+    @property
+    def journal(self) -> RunJournal: ...
+    @property
+    def history(self) -> RunHistory: ...
+    @property
+    def backfills(self) -> BackfillStore: ...
     @property
     def captures(self) -> CaptureStore: ...
     @property

@@ -1,0 +1,168 @@
+"""The plan of a workflow's run: its graph as it was when the run was submitted.
+
+It is kept with the run. Whoever finishes a step goes on by the plan, and needs none of the code;
+a workflow that is changed meanwhile changes no run that is under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .queueing import DEFAULT_POOL
+from .references import Condition
+from .retries import NO_RETRY, Retry
+from .runs import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step with all that is needed to queue its runs; ``plan`` for a workflow in a workflow.
+
+    ``key`` and ``partition`` are templates over its parameters, see :func:`filled`.
+    """
+
+    name: str
+    pipeline: str
+    parameters: Mapping[str, Any]
+    after: tuple[str, ...] = ()
+    when: str | None = None
+    each: str | None = None
+    retry: Retry = NO_RETRY
+    timeout: float | None = None
+    pool: str = DEFAULT_POOL
+    even_if_skipped: bool = False
+    key: str | None = None
+    partition: str | None = None
+    plan: Plan | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "pipeline": self.pipeline,
+            "parameters": dict(self.parameters),
+            "after": list(self.after),
+            "when": self.when,
+            "each": self.each,
+            "retry": self.retry.to_dict(),
+            "timeout": self.timeout,
+            "pool": self.pool,
+            "even_if_skipped": self.even_if_skipped,
+            "key": self.key,
+            "partition": self.partition,
+            "plan": None if self.plan is None else self.plan.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PlannedStep:
+        return cls(
+            **{
+                **data,
+                "after": tuple(data["after"]),
+                "retry": Retry.from_dict(data["retry"]),
+                "plan": None if data["plan"] is None else Plan.from_dict(data["plan"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in an order that respects ``after``."""
+
+    steps: tuple[PlannedStep, ...]
+
+    def step(self, name: str | None) -> PlannedStep | None:
+        return next((step for step in self.steps if step.name == name), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"steps": [step.to_dict() for step in self.steps]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Plan:
+        return cls(tuple(PlannedStep.from_dict(step) for step in data["steps"]))
+
+
+Counts = Mapping[str, Mapping[RunState, int]]
+"""Per step, how many of its runs are in which state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What is to be done next: steps to start, steps to skip with the reason, or the end."""
+
+    start: tuple[PlannedStep, ...]
+    skip: tuple[tuple[PlannedStep, str], ...]
+    ended: RunState | None
+
+
+def next_moves(plan: Plan, counts: Counts) -> Moves:
+    """What follows from the states of the steps that were begun.
+
+    Conditions are not judged here: a step to be started may still be skipped for its own. The end
+    is told only when there is nothing to start and nothing to skip.
+    """
+    standing = {step.name: _state(counts.get(step.name)) for step in plan.steps}
+    soft: dict[str, bool] = {}
+    start: list[PlannedStep] = []
+    skip: list[tuple[PlannedStep, str]] = []
+    for step in plan.steps:
+        state = standing[step.name]
+        soft[step.name] = state is RunState.SKIPPED and all(
+            standing[name] is RunState.SUCCEEDED or soft[name] for name in step.after
+        )
+        if state is not None or not all(_final(standing[name]) for name in step.after):
+            continue
+        failed = [
+            name
+            for name in step.after
+            if standing[name] is not RunState.SUCCEEDED and not soft[name]
+        ]
+        skipped = [name for name in step.after if soft[name]]
+        if failed:
+            skip.append((step, f"skipped, because {', '.join(failed)} did not succeed"))
+        elif skipped and not step.even_if_skipped:
+            skip.append((step, f"skipped, because {', '.join(skipped)} was skipped"))
+        else:
+            start.append(step)
+    ended = None
+    if not start and not skip and all(_final(state) for state in standing.values()):
+        good = all(state is RunState.SUCCEEDED or soft[name] for name, state in standing.items())
+        ended = RunState.SUCCEEDED if good else RunState.FAILED
+    return Moves(tuple(start), tuple(skip), ended)
+
+
+def condition(step: PlannedStep) -> Condition | None:
+    """What decides whether the step is skipped, once it could start."""
+    return None if step.when is None else Condition.parse(step.when)
+
+
+def filled(template: str | None, parameters: Mapping[str, Any]) -> str | None:
+    """``"{week}/{tier}"`` with its parameters in place; None where one of them is not given."""
+    if template is None:
+        return None
+    given = {name: value for name, value in parameters.items() if value is not None}
+    try:
+        return template.format_map(given)
+    except KeyError:
+        return None
+
+
+def _state(counts: Mapping[RunState, int] | None) -> RunState | None:
+    """The state of a step from those of its runs; None when it was not begun."""
+    if not counts:
+        return None
+    for state in (
+        RunState.RUNNING,
+        RunState.PENDING,
+        RunState.FAILED,
+        RunState.CANCELLED,
+        RunState.SKIPPED,
+    ):
+        if counts.get(state):
+            return state
+    return RunState.SUCCEEDED
+
+
+def _final(state: RunState | None) -> bool:
+    return state is not None and state.final

@@ -1,0 +1,214 @@
+"""Runs in the store: what they are, how they wait and are held, what happened to them.
+
+All of it is part of the unit of work: a change of a run, its place in the queue and the event
+that tells of it commit together. Every change restates what it goes out from, and says by its
+answer whether that still held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from ..domain.backfills import Backfill, BackfillPart, BackfillState, PartState
+from ..domain.queueing import Capacity, Job, Lease, Progress, QueueState
+from ..domain.run_statistics import Purged, StatisticsFilter, StatisticsReport
+from ..domain.runs import LogLine, Run, RunEvent, RunFilter, StepCount
+
+
+class RunStore(Protocol):
+    """Runs and their states."""
+
+    def add(self, run: Run, *, request: str | None = None) -> None:
+        """Raises a LoadError for an id that is there already, and for a ``request`` that is.
+
+        ``request`` is the id by which :class:`RunFilter` finds the run again.
+        """
+        ...
+
+    def get(self, run_id: str) -> Run | None: ...
+
+    def list(self, wanted: RunFilter) -> Sequence[Run]:
+        """Newest first (descending id)."""
+        ...
+
+    def begin(self, run_ids: Collection[str], *, owner: str, at: datetime) -> int:
+        """PENDING to RUNNING, ``attempt`` one more; how many were PENDING.
+
+        ``started_at`` becomes ``at`` unless it was begun before.
+        """
+        ...
+
+    def put_back(self, run_id: str) -> bool:
+        """RUNNING to PENDING, with no owner; False when it was not RUNNING."""
+        ...
+
+    def finish(self, run: Run) -> bool:
+        """Write the outcome of a run that is still live; False when it was final already.
+
+        Written are state, owner, times of start and finish, metrics, warnings, error, output and
+        partition.
+        """
+        ...
+
+    def request_cancel(self, run_id: str, at: datetime) -> bool:
+        """Note that a live run is to be cancelled; False when it is final or was asked before."""
+        ...
+
+    def hold(self, run_id: str) -> Run | None:
+        """The run, held until the transaction ends: nobody else holds or changes it meanwhile."""
+        ...
+
+    def steps(self, parent: str) -> Sequence[StepCount]:
+        """How many runs of each step of ``parent`` there are in which state."""
+        ...
+
+
+class RunQueue(Protocol):
+    """Live runs that a process executes or is to execute; gone when their run is final."""
+
+    def now(self) -> datetime:
+        """The store's time: the only one by which leases are judged. Aware, UTC."""
+        ...
+
+    def add(self, job: Job) -> Job:
+        """Queue it; the answer is HELD when another live job has the same key.
+
+        A job that is CLAIMED is taken as it is, whatever else has its key.
+        """
+        ...
+
+    def get(self, run_id: str) -> Job | None: ...
+
+    def claim(self, capacity: Capacity) -> Sequence[Job]:
+        """Take jobs that are READY (or WAITING and due), in the order of ``ranked_at`` and run.
+
+        Each answered job is CLAIMED with fence and attempt one more, and a lease from now on.
+        Limits of pools and pipelines count the jobs whose lease holds; what exceeds one is passed
+        over, not waited for. Costs the same however many jobs there are.
+        """
+        ...
+
+    def claimed(self) -> Sequence[Job]:
+        """All jobs that are CLAIMED, also those whose lease has run out."""
+        ...
+
+    def renew(self, owner: str, lease: timedelta) -> Sequence[Job]:
+        """Prolong all leases of ``owner`` from now on; its jobs, as they stand now."""
+        ...
+
+    def put_back(self, lease: Lease, job: Job) -> bool:
+        """Let go of a claim: state, ``ready_at``, failures and losses become those of ``job``.
+
+        False when the lease is not the present one. The job keeps its key from others.
+        """
+        ...
+
+    def remove(self, lease: Lease) -> bool:
+        """End a claim with its job; False when the lease is not the present one.
+
+        The first HELD job of its key becomes READY. Whoever finishes a run does this first: it is
+        what a process that lost its lease cannot do.
+        """
+        ...
+
+    def cancel(self, run_id: str) -> QueueState | None:
+        """Remove the job, or mark it when it is CLAIMED; the state it was in, None without one."""
+        ...
+
+
+class RunJournal(Protocol):
+    """What happened to runs, what they said, and how far they are."""
+
+    def record(self, events: Iterable[RunEvent]) -> None:
+        """Append events; ``key`` is given by the store."""
+        ...
+
+    def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[RunEvent]:
+        """Events of a run with a key beyond ``after``, in the order in which they happened."""
+        ...
+
+    def log(self, lines: Iterable[LogLine]) -> None: ...
+
+    def lines(self, run_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[LogLine]:
+        """Lines of a run with a number beyond ``after``, in their order."""
+        ...
+
+    def note_progress(self, run_id: str, progress: Progress) -> None:
+        """Replace what is known; nothing happens for a run that is not in the queue."""
+        ...
+
+    def progress(self, run_ids: Collection[str]) -> Mapping[str, Progress]:
+        """How far those of the runs are that have told it."""
+        ...
+
+
+class RunHistory(Protocol):
+    """All runs together."""
+
+    def statistics(self, wanted: StatisticsFilter) -> StatisticsReport: ...
+
+    def purge(self, before: datetime, limit: int) -> Purged:
+        """Delete at most ``limit`` runs that were finished before, with all that belongs to them.
+
+        Never a live run, nor one with parts that are left. A run that data refers to is kept, but
+        its events and log are deleted. What is answered is 0 for runs, events and lines when
+        nothing is left to delete.
+        """
+        ...
+
+
+class BackfillStore(Protocol):
+    """Backfills and their partitions."""
+
+    def add(self, backfill: Backfill, parts: Iterable[BackfillPart]) -> None: ...
+
+    def get(self, backfill_id: str) -> Backfill | None: ...
+
+    def hold(self, backfill_id: str) -> Backfill | None:
+        """The backfill, held until the transaction ends."""
+        ...
+
+    def list(self, *, before: str | None = None, limit: int = 50) -> Sequence[Backfill]:
+        """Newest first (descending id)."""
+        ...
+
+    def change(
+        self,
+        backfill_id: str,
+        *,
+        expected: Collection[BackfillState],
+        state: BackfillState,
+        finished_at: datetime | None = None,
+    ) -> bool:
+        """Change the state; False when it was in none of the ``expected``."""
+        ...
+
+    def counts(self, backfill_id: str) -> Mapping[PartState, int]:
+        """How many partitions are in which state; states without any are left out."""
+        ...
+
+    def parts(
+        self,
+        backfill_id: str,
+        *,
+        states: Collection[PartState] = (),
+        after: int = 0,
+        limit: int = 1000,
+    ) -> Sequence[BackfillPart]:
+        """Partitions with a number beyond ``after``, by number; all states when none is named."""
+        ...
+
+    def change_part(
+        self,
+        backfill_id: str,
+        number: int,
+        *,
+        expected: PartState,
+        state: PartState,
+        run: str | None = None,
+    ) -> bool:
+        """Change the state of a partition, and its run where one is given; False when it was in
+        another state than ``expected``."""
+        ...
