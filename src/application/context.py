@@ -13,7 +13,7 @@ from typing import Any, cast
 import polars as pl
 
 from ..domain.datasets import DatasetQuery
-from ..domain.errors import ErrorContext, LoadError
+from ..domain.errors import ErrorContext
 from ..domain.redaction import redact
 from ..domain.result import Result
 from ..domain.runs import Run
@@ -21,6 +21,7 @@ from ..ports.progress import Progress
 from ..ports.sources import Source, Sources
 from ..ports.storage import Store, UnitOfWork
 from .read_datasets import ReadDatasets
+from .telling import RunTelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,17 @@ class _Uncommitted:
 
 
 class _RunLog(logging.LoggerAdapter[logging.Logger]):
-    """A run's log: tells which run speaks, and hides what must not be told."""
+    """A run's log: tells which run speaks, hides what must not be told, and keeps it."""
 
-    def __init__(self, run: Run, hide: Callable[[str], str]) -> None:
+    def __init__(self, run: Run, hide: Callable[[str], str], keep: Callable[..., None]) -> None:
         extra = {"run": run.id, "pipeline": run.pipeline}
         super().__init__(logging.getLogger("market_spine.run"), extra)
         self._hide = hide
+        self._keep = keep
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        if not self.isEnabledFor(level):
+        kept = level >= logging.INFO
+        if not kept and not self.isEnabledFor(level):
             return
         # The arguments may be what is to be hidden, and so may an exception's text.
         text = str(msg) % args if args else str(msg)
@@ -62,14 +65,21 @@ class _RunLog(logging.LoggerAdapter[logging.Logger]):
             if not isinstance(error, BaseException):
                 error = sys.exc_info()[1]
             text += "\n" + "".join(traceback.format_exception(error))
-        super().log(level, "%s", self._hide(text), **kwargs)
+        shown = self._hide(text)
+        if kept:
+            self._keep(logging.getLevelName(level), shown)
+        super().log(level, "%s", shown, **kwargs)
 
 
 class RunContext:
     """One run's access to the world.
 
     All that is written through :meth:`unit_of_work` commits together with the run's outcome, or
-    not at all. ``force`` asks for the work to be done although it was done before.
+    not at all. ``force`` asks for the work to be done although it was done before. ``partition``
+    names what the run is about, and may be set by a pipeline that finds out only now.
+
+    Whatever is asked of the context ends a run that is to be cancelled, by an exception; so does
+    progress that is told. A long calculation in between asks :meth:`check` now and then.
     """
 
     def __init__(
@@ -80,14 +90,16 @@ class RunContext:
         store: Store,
         sources: Sources,
         datasets: ReadDatasets,
-        progress: Progress,
+        telling: RunTelling,
         execute: Callable[..., RunOutcome],
         hide: Callable[[str], str] = redact,
     ) -> None:
         self.run = run
         self.force = force
-        self.progress = progress
-        self.log = _RunLog(run, hide)
+        self.progress: Progress = telling
+        self.partition = run.partition
+        self.log = _RunLog(run, hide, telling.keep_line)
+        self._telling = telling
         self._store = store
         self._sources = sources
         self._datasets = datasets
@@ -111,8 +123,13 @@ class RunContext:
         """The context that errors of this run carry."""
         return ErrorContext(run=self.run.id, pipeline=self.run.pipeline, step=self.run.step)
 
+    def check(self) -> None:
+        """End the run here when it is to be cancelled, or was taken over by another process."""
+        self._telling.check()
+
     def source(self, type: str, **options: Any) -> Source:
         """A source of a registered type; opening it reads nothing yet."""
+        self.check()
         return self._sources.open(type, **options)
 
     def dataset(self, name: str, query: DatasetQuery | None = None) -> pl.DataFrame:
@@ -120,6 +137,7 @@ class RunContext:
 
         Raises a ValidationError for an unknown dataset, column or value.
         """
+        self.check()
         return self._datasets.frame(name, query or DatasetQuery())
 
     def unit_of_work(self) -> UnitOfWork:
@@ -128,10 +146,12 @@ class RunContext:
         Call it late: others wait with their writing from then on. The dispatcher commits it
         together with the run's outcome.
         """
+        self.check()
         return cast("UnitOfWork", _Uncommitted(self._open()))
 
     def _open(self) -> UnitOfWork:
         if self._unit is None:
+            self._telling.pause()
             self._unit = self._stack.enter_context(self._store.write())
         return self._unit
 
@@ -162,23 +182,23 @@ class RunContext:
         """
         if self._unit is not None:
             raise RuntimeError("execute() must come before unit_of_work()")
+        self.check()
         return self._execute(name, parameters, force=self.force, parent=self.run.id, step=step)
 
     # For the dispatcher
 
-    def finish(self, run: Run, *, succeeded: bool) -> bool:
-        """Commit the outcome with the run's writes; False when the writes must not stay."""
-        if not succeeded and not self._keep_on_failure:
-            return False
+    def finish(self, run: Run, record: Callable[[UnitOfWork, Run], Run]) -> Run | None:
+        """Commit the run's writes with the outcome that ``record`` writes; the run as it then is.
+
+        None when the writes must not stay: a failure that is recorded without them.
+        """
+        if run.error is not None and not self._keep_on_failure:
+            return None
         unit = self._open()
-        if not unit.runs.finish(run):
-            raise LoadError(
-                f"run {run.id} was closed by another process while it was running",
-                hint="nothing of it was committed; run it again",
-                retryable=True,
-            )
+        recorded = record(unit, run)
+        self._telling.write_lines(unit)
         unit.commit()
-        return True
+        return recorded
 
     def discard(self) -> None:
         """End the transaction of a pipeline that raised; what it asked to keep is not kept."""
@@ -188,4 +208,7 @@ class RunContext:
     def close(self) -> None:
         """End the transaction; what is not committed is rolled back."""
         self._unit = None
-        self._stack.close()
+        try:
+            self._stack.close()
+        finally:
+            self._telling.resume()

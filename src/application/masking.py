@@ -24,9 +24,14 @@ class Masking:
     def of(cls, specs: Iterable[ParameterSpec], values: Mapping[str, Any]) -> Masking:
         """For the values of the secret ones among the parameters."""
         found = (values.get(spec.name) for spec in specs if spec.doc.secret)
-        texts = {str(value) for value in found if value is not None}
+        return cls().also(found)
+
+    def also(self, values: Iterable[Any]) -> Masking:
+        """Masks the texts of ``values`` as well."""
+        texts = {str(value) for value in values if value is not None}
+        long = {text for text in texts if len(text) >= _SHORTEST}
         # Longest first: one secret may begin with another.
-        return cls(tuple(sorted((t for t in texts if len(t) >= _SHORTEST), key=len, reverse=True)))
+        return Masking(tuple(sorted(long | set(self.secrets), key=len, reverse=True)))
 
     def text(self, text: str) -> str:
         for secret in self.secrets:
@@ -38,20 +43,21 @@ class Masking:
         return replace(
             result,
             error=None if result.error is None else self._error(result.error),
-            metrics=self._plain(result.metrics),
+            metrics=self.plain(result.metrics),
             warnings=tuple(self.text(str(text)) for text in result.warnings),
         )
 
     def _error(self, error: SpineError) -> SpineError:
         told = error.to_dict()
-        plain = self._plain(told)
-        return error if plain == told else SpineError.from_dict(plain)
+        masked = self.plain(told)
+        return error if masked == told else SpineError.from_dict(masked)
 
-    def _plain(self, value: Any) -> Any:
+    def plain(self, value: Any) -> Any:
+        """A JSON value with all its texts masked."""
         if isinstance(value, Mapping):
-            return {self.text(str(name)): self._plain(item) for name, item in value.items()}
+            return {self.text(str(name)): self.plain(item) for name, item in value.items()}
         if isinstance(value, list | tuple):
-            return [self._plain(item) for item in value]
+            return [self.plain(item) for item in value]
         if value is None or isinstance(value, bool | int | float):
             return value
         return self.text(str(value))

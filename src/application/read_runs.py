@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ..domain.captures import LineageEdge
 from ..domain.errors import ValidationError
-from ..domain.runs import Run, RunFilter
+from ..domain.queueing import Job, Progress
+from ..domain.run_statistics import StatisticsFilter, StatisticsReport
+from ..domain.runs import LogLine, Run, RunEvent, RunFilter
 from ..ports.storage import Store
+
+_PAGE = 1000
 
 
 class ReadRuns:
@@ -43,6 +47,41 @@ class ReadRuns:
             )
         with self._store.read() as work:
             return work.runs.list(wanted)
+
+    def parts(self, run_id: str) -> Iterator[Run]:
+        """All parts of a run, in the order in which they were made."""
+        before, pages = None, []
+        with self._store.read() as work:
+            while page := work.runs.list(RunFilter(parent=run_id, before=before, limit=_PAGE)):
+                pages.append(page)
+                before = page[-1].id
+        for page in reversed(pages):
+            yield from reversed(page)
+
+    def events(self, run_id: str, *, after: int = 0) -> Sequence[RunEvent]:
+        """What happened to a run, from the event after the one with the key ``after``."""
+        with self._store.read() as work:
+            return work.journal.events(run_id, after=after)
+
+    def lines(self, run_id: str, *, after: int = 0) -> Sequence[LogLine]:
+        """What a run has logged, from the line after number ``after``."""
+        with self._store.read() as work:
+            return work.journal.lines(run_id, after=after)
+
+    def progress(self, run_ids: Collection[str]) -> Mapping[str, Progress]:
+        """How far the live ones of the runs are, as far as they tell."""
+        with self._store.read() as work:
+            return work.journal.progress(run_ids)
+
+    def job(self, run_id: str) -> Job | None:
+        """How a live run waits or is held; None for one that no process executes."""
+        with self._store.read() as work:
+            return work.queue.get(run_id)
+
+    def statistics(self, wanted: StatisticsFilter) -> StatisticsReport:
+        """How runs went, by pipeline and by day."""
+        with self._store.read() as work:
+            return work.history.statistics(wanted)
 
 
 def run_not_found(run_id: str) -> ValidationError:

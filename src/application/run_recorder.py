@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
-from ..domain.errors import ErrorContext, SpineError, as_spine_error
+from ..domain.errors import LeaseLostError, SpineError, as_spine_error
+from ..domain.queueing import Lease
 from ..domain.runs import Run, RunState
-from ..ports.runtime import Clock, Processes
-from ..ports.storage import RunStore, Store
+from ..ports.runtime import Clock
+from ..ports.storage import Store, UnitOfWork
+from .lifecycle import Lifecycle
+from .reaping import reap
+from .submissions import Prepared
 from .unit_attempts import undisturbed
 
 log = logging.getLogger(__name__)
+
+Also = Callable[[UnitOfWork], None]
+"""What is written together with an outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,62 +32,78 @@ class RunRecorder:
 
     store: Store
     clock: Clock
-    processes: Processes
-    _late: dict[str, Run] = field(default_factory=dict)
+    lifecycle: Lifecycle
+    _late: dict[str, tuple[Lease, Run]] = field(default_factory=dict)
 
-    def begin(self, run: Run) -> None:
-        """Record a live run, and close those whose process is gone: every run helps to recover.
+    def begin(self, item: Prepared, owner: str, lease: timedelta) -> Run:
+        """Record a run that this process executes, and close what vanished processes left.
 
         Raises a SpineError when the store does not take it; the run is not live then.
         """
         late = tuple(self._late.values())
         try:
-            undisturbed(lambda: self._add(run, late))
+            undisturbed(lambda: reap(self.store, self.clock, self.lifecycle))
+            run = undisturbed(lambda: self._begin(item, owner, lease, late))
         except Exception as error:
-            failed = as_spine_error(error, doing=f"recording the begin of {run.pipeline}")
+            failed = as_spine_error(error, doing=f"recording the begin of {item.run.pipeline}")
             # What a commit that raised has done is not known.
-            self.end(self._failed(run, failed))
+            ended = replace(item.run, state=RunState.FAILED, error=failed)
+            self.end(Lease(item.run.id, owner, 1), ended)
             raise failed from error
-        for ended in late:
+        for _, ended in late:
             self._late.pop(ended.id, None)
+        return run
 
-    def end(self, run: Run) -> Run:
-        """Record the outcome of a run; what run history says of it, where that is another one."""
+    def end(self, lease: Lease, run: Run, also: Also | None = None) -> Run:
+        """Record the outcome of a claimed run; what run history says of it in the end.
+
+        A failure may become another attempt, and another process may have the run by now.
+        """
         try:
-            return undisturbed(lambda: self._finish(run))
+            return undisturbed(lambda: self._end(lease, run, also))
         except Exception as error:
             failed = as_spine_error(error, doing=f"recording the outcome of run {run.id}")
             log.error("run %s ended %s, not recorded yet: %s", run.id, run.state.value, failed)  # noqa: TRY400  # typed, and said in full
-            self._late[run.id] = run
+            self._late[run.id] = (lease, run)
         return run
 
-    def _add(self, run: Run, late: Iterable[Run]) -> None:
-        with self.store.write() as unit:
-            for ended in late:
-                unit.runs.finish(ended)
-            self._close_interrupted(unit.runs.live(), unit.runs)
-            unit.runs.add(run)
-            unit.commit()
+    def unrecorded(self, run_id: str) -> SpineError | None:
+        """Why a run has ended whose outcome the store did not take; it is not kept any longer."""
+        lease_and_run = self._late.pop(run_id, None)
+        return None if lease_and_run is None else lease_and_run[1].error
 
-    def _finish(self, run: Run) -> Run:
+    def _begin(
+        self, item: Prepared, owner: str, lease: timedelta, late: tuple[tuple[Lease, Run], ...]
+    ) -> Run:
         with self.store.write() as unit:
-            if not unit.runs.finish(run):
+            for held, ended in late:
+                self._close(unit, held, ended)
+            self.lifecycle.begin(unit, item, owner, lease)
+            run = unit.runs.get(item.run.id)
+            unit.commit()
+        if run is None:
+            raise SpineError(f"run {item.run.id} was stored, but is not there")
+        return run
+
+    def _end(self, lease: Lease, run: Run, also: Also | None) -> Run:
+        with self.store.write() as unit:
+            recorded = self._close(unit, lease, run)
+            if recorded is None:
                 return unit.runs.get(run.id) or run
+            if also is not None:
+                also(unit)
             unit.commit()
-        return run
+        return recorded
 
-    def _close_interrupted(self, live: Iterable[Run], runs: RunStore) -> None:
-        for run in live:
-            if run.owner is not None and not self.processes.alive(run.owner):
-                error = SpineError(
-                    "the process that executed the run ended before it was finished",
-                    hint="nothing of it was committed; run it again",
-                    retryable=True,
-                    context=ErrorContext(run=run.id, pipeline=run.pipeline, step=run.step),
-                )
-                runs.finish(self._failed(run, error))
+    def _close(self, unit: UnitOfWork, lease: Lease, run: Run) -> Run | None:
+        """None when the run is in other hands."""
+        try:
+            return self.record(unit, lease, run)
+        except LeaseLostError:
+            return None
 
-    def _failed(self, run: Run, error: SpineError) -> Run:
-        return replace(
-            run, state=RunState.FAILED, finished_at=self.clock.now(), metrics={}, error=error
-        )
+    def record(self, unit: UnitOfWork, lease: Lease, run: Run) -> Run:
+        """Write the outcome in ``unit``; raises a LeaseLostError when the run is in other hands."""
+        if run.state is RunState.FAILED:
+            return self.lifecycle.fail(unit, lease, run)
+        return self.lifecycle.finish(unit, lease, run)

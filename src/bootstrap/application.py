@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from ..adapters.inbound.cli.services import CliServices
+from ..domain.errors import ValidationError
 from ..domain.redaction import redact
 from ..ports.progress import Progress
-from .settings import Settings, did_you_mean, load_settings, unknown_variables
+from .settings import INLINE, Settings, did_you_mean, load_settings, read_pools, unknown_variables
 
 if TYPE_CHECKING:
+    from ..application.backfills import ControlBackfill, CreateBackfill, ReadBackfills
+    from ..application.cancel_run import CancelRun
     from ..application.copy_store import CopyStore
     from ..application.diagnose import Diagnose
+    from ..application.purge_runs import PurgeRuns
     from ..application.read_datasets import Dataset, ReadDatasets
     from ..application.read_evidence import ReadEvidence
     from ..application.read_runs import ReadRuns
+    from ..application.retry_run import RetryRun
     from ..application.run_pipeline import RunPipeline
+    from ..application.submit_run import SubmitRun
+    from ..application.worker import Worker
     from ..domain.pipelines import Pipeline
     from ..domain.registry import Registry
     from ..domain.workflows import Workflow
+    from ..ports.execution import Execution
     from ..ports.storage import StoreAdmin
 
 
@@ -40,7 +50,34 @@ class Application:
         self.container = build_container(settings, progress)
 
     def run_pipeline(self) -> RunPipeline:
-        return self.container.run_pipeline()
+        from .execution import local_processes
+
+        here = self.container.run_pipeline()
+        if self.settings.execution == INLINE:
+            return here
+        jobs = self._jobs(None)
+        return replace(here, apart=lambda _: local_processes(self.settings, jobs), jobs=jobs)
+
+    def submit_run(self) -> SubmitRun:
+        return self.container.submit_run()
+
+    def cancel_run(self) -> CancelRun:
+        return self.container.cancel_run()
+
+    def retry_run(self) -> RetryRun:
+        return self.container.retry_run()
+
+    def purge_runs(self) -> PurgeRuns:
+        return self.container.purge_runs()
+
+    def create_backfill(self) -> CreateBackfill:
+        return self.container.create_backfill()
+
+    def control_backfill(self) -> ControlBackfill:
+        return self.container.control_backfill()
+
+    def read_backfills(self) -> ReadBackfills:
+        return self.container.read_backfills()
 
     def read_runs(self) -> ReadRuns:
         return self.container.read_runs()
@@ -93,14 +130,71 @@ class Application:
             modules=self._modules,
         )
 
-    def serve(self, listen: str, *, insecure: bool) -> None:
+    def serve(self, listen: str, *, insecure: bool, jobs: int | None = None) -> None:
         from ..adapters.inbound.grpc.server import serve
+        from ..adapters.inbound.worker.beside import working_beside
 
         def ready(port: int) -> None:
             host = listen.rpartition(":")[0]
             print(f"serving gRPC on {host}:{port}", flush=True)
 
-        serve(listen, self.container.read_runs(), insecure=insecure, ready=ready)
+        read_runs = self.container.read_runs()
+        if jobs == 0:
+            serve(listen, read_runs, insecure=insecure, ready=ready)
+            return
+        with working_beside(lambda: self._worker(jobs, ())):
+            serve(listen, read_runs, insecure=insecure, ready=ready)
+
+    def work(self, *, jobs: int | None, pools: Sequence[str], until_idle: bool) -> None:
+        from ..adapters.inbound.worker.process import work
+
+        worker, execution = self._worker(jobs, pools)
+        names = ", ".join(self._pools(pools))
+        work(
+            worker,
+            execution,
+            until_idle=until_idle,
+            ready=lambda: print(f"working on pools: {names}", flush=True),
+        )
+
+    def _worker(self, jobs: int | None, pools: Sequence[str]) -> tuple[Worker, Execution]:
+        from ..application.worker import Worker, WorkerOptions
+        from .execution import executing_here, execution_for
+
+        many = self._jobs(jobs)
+        here = self.container.run_pipeline()
+        execution = execution_for(self.settings, many, executing_here(here))
+        identity, part = self.container.processes().identity(), self.container.ids().new()[-8:]
+        options = WorkerOptions(
+            owner=f"{identity}#{part}",
+            jobs=many,
+            pools=self._pools(pools),
+            lease=here.lease,
+            grace=self.settings.grace,
+        )
+        worker = Worker(
+            self.container.store(),
+            self.container.clock(),
+            self.container.catalog(),
+            self.container.lifecycle(),
+            execution,
+            options,
+        )
+        return worker, execution
+
+    def _pools(self, asked: Sequence[str]) -> dict[str, int | None]:
+        """The pools that were asked for, with the limits of the settings."""
+        limits = self.settings.pool_limits
+        if not asked:
+            return limits
+        try:
+            wanted = read_pools(asked)
+        except ValueError as error:
+            raise ValidationError(str(error), hint="name pools as the settings do") from error
+        return {name: limit or limits.get(name) for name, limit in wanted.items()}
+
+    def _jobs(self, asked: int | None) -> int:
+        return asked or self.settings.concurrency or os.cpu_count() or 1
 
     def _facts(self) -> dict[str, str]:
         return {

@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from datetime import timedelta
 
 from dependency_injector import containers, providers
 
 from ..adapters.outbound.archive.folder import FolderArchive
 from ..adapters.outbound.calendars.exchange import ExchangeCalendar
 from ..adapters.outbound.databases.source import DatabaseSource
+from ..adapters.outbound.execution.inline import InlineExecution
 from ..adapters.outbound.files.source import FileSource
 from ..adapters.outbound.sources.registry import SourceRegistry
 from ..adapters.outbound.sources.retrying_sources import RetryingSources
 from ..adapters.outbound.sql.store import SqlStore
 from ..adapters.outbound.system.finder import LocalFileFinder
-from ..adapters.outbound.system.runtime import LocalProcesses, SystemClock, UuidIds
+from ..adapters.outbound.system.runtime import (
+    LocalProcesses,
+    SystemChance,
+    SystemClock,
+    UuidIds,
+)
+from ..adapters.outbound.system.secrets import PlacedSecrets
+from ..application.backfill_progression import BackfillProgression
+from ..application.backfills import ControlBackfill, CreateBackfill, ReadBackfills, Survey
+from ..application.cancel_run import CancelRun
+from ..application.catalog import Catalog
+from ..application.execute_run import ExecuteRun
 from ..application.finra_otc.datasets import finra_otc_datasets
-from ..application.finra_otc.pipelines import FinraOtcPipelines
+from ..application.finra_otc.pipelines import REFRESH_WEEK, FinraOtcPipelines
 from ..application.finra_otc.services import Services
+from ..application.finra_otc.survey import WeekSurvey
+from ..application.lifecycle import Lifecycle
+from ..application.progression import Progression
+from ..application.purge_runs import PurgeRuns
 from ..application.read_datasets import Dataset, ReadDatasets
 from ..application.read_evidence import ReadEvidence
 from ..application.read_runs import ReadRuns
+from ..application.retry_run import RetryRun
 from ..application.run_pipeline import RunPipeline
+from ..application.run_recorder import RunRecorder
+from ..application.submit_run import SubmitRun
 from ..domain.errors import ConfigurationError
 from ..domain.pipelines import Pipeline
 from ..domain.registry import Registry
@@ -80,6 +100,10 @@ def _sources(found: Discovered, clock: Clock) -> SourceRegistry:
     return SourceRegistry([*declared, *found.sources], provided={"clock": clock.now})
 
 
+def _surveys(finra_otc: Services, sources: RetryingSources) -> dict[str, Survey]:
+    return {REFRESH_WEEK: WeekSurvey(finra_otc, sources)}
+
+
 def _ready(store: SqlStore) -> SqlStore:
     """The store, once its schema is the one that this software knows."""
     store.ensure_ready()
@@ -95,6 +119,8 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(UuidIds)
     processes = providers.Singleton(LocalProcesses)
+    chance = providers.Singleton(SystemChance)
+    secrets = providers.Singleton(PlacedSecrets)
     finder = providers.Singleton(LocalFileFinder)
     admin = providers.Singleton(
         SqlStore, settings.provided.url, settings.provided.connection_limits
@@ -122,24 +148,48 @@ class Container(containers.DeclarativeContainer):
     finra_otc = providers.Singleton(
         Services, archive=archive, calendar=calendar, clock=clock, ids=ids, files=finder
     )
+    surveys = providers.Singleton(_surveys, finra_otc, sources)
     built_in = providers.Singleton(lambda services: FinraOtcPipelines(services).all(), finra_otc)
     pipelines = providers.Singleton(_pipelines, found, built_in)
     workflows = providers.Singleton(_workflows, found, pipelines)
     datasets = providers.Singleton(_datasets)
 
     read_datasets = providers.Singleton(ReadDatasets, store, datasets)
-    run_pipeline = providers.Singleton(
-        RunPipeline,
+    catalog = providers.Singleton(Catalog, pipelines, workflows)
+    backfill_progression = providers.Singleton(BackfillProgression, ids)
+    progression = providers.Singleton(Progression, ids, backfill_progression)
+    lifecycle = providers.Singleton(Lifecycle, progression, processes, chance)
+    recorder = providers.Singleton(RunRecorder, store, clock, lifecycle)
+    execute_run = providers.Singleton(
+        ExecuteRun,
         store=store,
         sources=sources,
         datasets=read_datasets,
         clock=clock,
+        progress=progress,
+        secrets=secrets,
+        catalog=catalog,
+        recorder=recorder,
+    )
+    lease = providers.Singleton(lambda settings: timedelta(seconds=settings.lease), settings)
+    run_pipeline = providers.Singleton(
+        RunPipeline,
+        execute=execute_run,
+        lifecycle=lifecycle,
         ids=ids,
         processes=processes,
-        progress=progress,
-        pipelines=pipelines,
-        workflows=workflows,
+        executions=providers.Object(InlineExecution),
+        lease=lease,
     )
+    submit_run = providers.Singleton(SubmitRun, store, clock, ids, catalog, lifecycle)
+    cancel_run = providers.Singleton(CancelRun, store, lifecycle)
+    retry_run = providers.Singleton(RetryRun, store, clock, ids, catalog, lifecycle)
+    purge_runs = providers.Singleton(PurgeRuns, store)
+    create_backfill = providers.Singleton(
+        CreateBackfill, store, clock, ids, catalog, lifecycle, surveys
+    )
+    control_backfill = providers.Singleton(ControlBackfill, store, lifecycle)
+    read_backfills = providers.Singleton(ReadBackfills, store)
     read_runs = providers.Singleton(ReadRuns, store)
     read_evidence = providers.Singleton(ReadEvidence, store)
 

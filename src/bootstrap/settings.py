@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -21,10 +21,13 @@ from pydantic_settings import (
 from ..adapters.outbound.sql.choosing import with_password
 from ..adapters.outbound.sql.connection_limits import ConnectionLimits
 from ..domain.errors import ConfigurationError
+from ..domain.queueing import DEFAULT_POOL
 from ..domain.redaction import redact
 
 CONFIG_VARIABLE = "SPINE_CONFIG"
 CONFIG_FILE = "spine.toml"
+PROCESSES = "processes"
+INLINE = "inline"
 
 
 class Settings(BaseSettings):
@@ -65,7 +68,42 @@ class Settings(BaseSettings):
     source_attempts: int = Field(3, ge=1, le=100, description="tries to open and read a source")
     source_delay: float = Field(1.0, ge=0, description="seconds between these tries")
 
-    @field_validator("modules", mode="before")
+    execution: str = Field(
+        PROCESSES,
+        description="what executes queued runs: processes, inline, dask or dask://host:8786",
+    )
+    execution_memory: int | None = Field(
+        None, ge=64, description="most MiB of address space for each executing process"
+    )
+    concurrency: int | None = Field(
+        None, ge=1, le=1000, description="runs that a worker executes at once; default: one a core"
+    )
+    pools: Annotated[tuple[str, ...], NoDecode] = Field(
+        (DEFAULT_POOL,),
+        description="pools that a worker takes runs from, separated by commas; NAME=N allows N "
+        "runs at once over all workers",
+    )
+    lease: float = Field(
+        30.0, ge=1, le=3600, description="seconds after which a silent process has lost its runs"
+    )
+    grace: float = Field(
+        10.0, ge=0, le=3600, description="seconds that a run has to end when it is told to"
+    )
+
+    @field_validator("execution")
+    @classmethod
+    def _known_execution(cls, value: str) -> str:
+        if value not in (PROCESSES, INLINE) and not is_dask(value):
+            raise ValueError("it is processes, inline, dask or dask://host:8786")
+        return value
+
+    @field_validator("pools")
+    @classmethod
+    def _readable_pools(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        read_pools(value)
+        return value
+
+    @field_validator("modules", "pools", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -76,6 +114,11 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @property
+    def pool_limits(self) -> dict[str, int | None]:
+        """The pools to take from, with the most runs at once of each."""
+        return read_pools(self.pools)
 
     @property
     def url(self) -> str:
@@ -116,6 +159,24 @@ class Settings(BaseSettings):
             env_settings,
             TomlConfigSettingsSource(settings_cls, toml_file=_config_file()),
         )
+
+
+def is_dask(execution: str) -> bool:
+    """Whether runs are executed by Dask."""
+    return execution == "dask" or execution.startswith("dask://")
+
+
+def read_pools(texts: Iterable[str]) -> dict[str, int | None]:
+    """``NAME`` or ``NAME=N`` as names and limits; raises a ValueError for anything else."""
+    found: dict[str, int | None] = {}
+    for text in texts:
+        name, mark, limit = (part.strip() for part in text.partition("="))
+        if not name or name.startswith("@") or (mark and not (limit.isdigit() and int(limit))):
+            raise ValueError(f"{text!r} is no pool: write NAME or NAME=N")
+        found[name] = int(limit) if mark else None
+    if not found:
+        raise ValueError("no pool is named")
+    return found
 
 
 def load_settings(**given: Any) -> Settings:

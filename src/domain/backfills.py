@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -40,8 +40,9 @@ class PartState(StrEnum):
 class Backfill:
     """What was asked for, and how it stands. At most ``max_active`` partitions run at once.
 
-    ``only`` are the states of partitions that were wanted, all when empty. Times are the store's,
-    in UTC.
+    ``only`` are the states of partitions that were wanted, all when empty. ``step`` is how the runs
+    of its partitions are queued: a :class:`PlannedStep` as JSON, so that whoever goes on with the
+    backfill needs none of the code. Times are the store's, in UTC.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Backfill:
     force: bool
     created_at: datetime
     finished_at: datetime | None = None
+    step: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@
     ├── SourceError            a source could not be reached, read or understood
     ├── TransformError         a calculation or a pipeline function failed
     ├── LoadError              a store refused what was written to it
-    │   └── ConflictError      a store ended a unit of work for another one's sake: do it again
+    │   ├── ConflictError      a store ended a unit of work for another one's sake: do it again
+    │   └── LeaseLostError     another process took the run over: nothing of this one was kept
     ├── ValidationError        input (parameter, file, row set) is not what was declared
     └── ConfigurationError     settings, registrations or wiring are wrong
 
@@ -208,6 +209,13 @@ class ConflictError(LoadError):
     default_category = Category.TRANSIENT
 
 
+class LeaseLostError(LoadError):
+    """A run was taken over, or closed, by another process; what this one did was not kept.
+
+    Not retryable: the run is in other hands.
+    """
+
+
 class ValidationError(SpineError):
     """A parameter, a file or a set of rows is not what was declared."""
 
@@ -228,6 +236,7 @@ _TYPES: dict[str, type[SpineError]] = {
         TransformError,
         LoadError,
         ConflictError,
+        LeaseLostError,
         ValidationError,
         ConfigurationError,
     )

@@ -99,13 +99,21 @@ def parse_parameters(
 def stored_parameters(
     specs: tuple[ParameterSpec, ...], values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Values as plain JSON for the run history, secrets masked, unset ones left out."""
+    """Values as plain JSON for the run history, secrets masked, unset ones left out.
+
+    What only says where a secret is kept (``env:NAME``, ``file:PATH``) is none itself.
+    """
     secret = {spec.name for spec in specs if spec.doc.secret}
     return {
-        name: MASK if name in secret else _plain(value)
+        name: MASK if name in secret and not refers_to_secret(value) else plain(value)
         for name, value in values.items()
         if value is not None
     }
+
+
+def refers_to_secret(value: Any) -> bool:
+    """Whether the value of a secret parameter is the place of the secret, not the secret."""
+    return isinstance(value, str) and value.startswith(("env:", "file:"))
 
 
 def _unknown(name: str, known: Mapping[str, ParameterSpec]) -> str:
@@ -185,6 +193,7 @@ def _parse_text(value: Any) -> str:
 
 
 _SCALARS: dict[Any, tuple[Callable[[Any], Any], str]] = {
+    Any: (lambda value: value, "any value"),
     str: (_parse_text, "text"),
     bool: (_parse_bool, "true or false"),
     int: (_parse_int, "a whole number"),
@@ -244,7 +253,8 @@ def _is_path(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, PurePath)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """``value`` as JSON has it, as far as parameters go; from it the declared type comes back."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, date | datetime):
@@ -252,5 +262,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal | PurePath):
         return str(value)
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
     return value

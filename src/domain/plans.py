@@ -68,19 +68,45 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in an order that respects ``after``."""
+    """Steps in an order that respects ``after``.
+
+    ``attached_to`` is the run whose process alone executes them; without it any worker does.
+    ``priority`` is that of all steps.
+    """
 
     steps: tuple[PlannedStep, ...]
+    attached_to: str | None = None
+    priority: int = 0
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether steps may run at the same time, or have to be ended from outside."""
+        before: dict[str, set[str]] = {}
+        for step in self.steps:
+            if step.timeout is not None or step.each is not None:
+                return True
+            if step.plan is not None and step.plan.side_by_side:
+                return True
+            mine = set(step.after).union(*(before[name] for name in step.after))
+            if len(mine) < len(before):
+                return True  # something stands before it in the order only
+            before[step.name] = mine
+        return False
 
     def step(self, name: str | None) -> PlannedStep | None:
         return next((step for step in self.steps if step.name == name), None)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"steps": [step.to_dict() for step in self.steps]}
+        return {
+            "steps": [step.to_dict() for step in self.steps],
+            "attached_to": self.attached_to,
+            "priority": self.priority,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Plan:
-        return cls(tuple(PlannedStep.from_dict(step) for step in data["steps"]))
+        steps = tuple(PlannedStep.from_dict(step) for step in data["steps"])
+        return cls(steps, data["attached_to"], data["priority"])
 
 
 Counts = Mapping[str, Mapping[RunState, int]]

@@ -13,6 +13,7 @@ from io import IOBase
 from typing import Any, TypeVar, cast
 
 from ..ports.archive import ArchiveWriter
+from ..ports.run_storage import RunStore
 from ..ports.sources import Source
 from ..ports.storage import (
     CaptureStore,
@@ -20,7 +21,6 @@ from ..ports.storage import (
     QualityStore,
     RejectStore,
     RowStore,
-    RunStore,
     UnitOfWork,
 )
 

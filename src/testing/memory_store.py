@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from ..domain.captures import Partition
 from ..ports.storage import StoreStatus, UnitOfWork
+from .memory_store_backfills import MemoryBackfillStore
 from .memory_store_captures import MemoryCaptureStore, MemoryManifestStore
+from .memory_store_history import MemoryRunHistory
+from .memory_store_journal import MemoryRunJournal
+from .memory_store_queue import MemoryRunQueue
 from .memory_store_rows import MemoryQualityStore, MemoryRejectStore, MemoryRowStore
 from .memory_store_runs import MemoryRunStore
 from .memory_store_state import MemoryState, MemoryTransaction
@@ -23,6 +28,10 @@ class MemoryUnitOfWork:
         self._store = store
         self._transaction = transaction
         self.runs = MemoryRunStore(transaction)
+        self.queue = MemoryRunQueue(transaction, store.clock)
+        self.journal = MemoryRunJournal(transaction)
+        self.history = MemoryRunHistory(transaction)
+        self.backfills = MemoryBackfillStore(transaction)
         self.captures = MemoryCaptureStore(transaction)
         self.rows = MemoryRowStore(transaction)
         self.rejects = MemoryRejectStore(transaction)
@@ -41,10 +50,12 @@ class MemoryUnitOfWork:
 class MemoryStore:
     """Implements Store and StoreAdmin for one process; its content ends with the object.
 
-    One unit of work writes at a time, others wait for it. Readers see the last commit.
+    One unit of work writes at a time, others wait for it. Readers see the last commit. Leases are
+    judged by the time of ``clock``, which a test may let pass as it likes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.clock = clock
         self._state = MemoryState()
         self._writer = threading.Lock()
 

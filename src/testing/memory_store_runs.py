@@ -1,12 +1,16 @@
-"""Run history in memory."""
+"""Runs in memory."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from ..domain.errors import LoadError, SpineError
-from ..domain.runs import Run, RunFilter
-from .memory_store_state import MemoryTransaction, as_json, as_utc
+from ..domain.runs import Run, RunFilter, RunState, StepCount
+from .memory_store_state import MemoryState, MemoryTransaction, as_json, as_utc, as_utc_or_none
 
 
 class MemoryRunStore:
@@ -15,12 +19,44 @@ class MemoryRunStore:
     def __init__(self, transaction: MemoryTransaction) -> None:
         self._transaction = transaction
 
-    def add(self, run: Run) -> None:
+    def add(self, run: Run, *, request: str | None = None) -> None:
         state = self._transaction.writing
         if run.id in state.runs:
             raise LoadError(f"there is a run {run.id} already")
+        if request is not None and request in state.requests:
+            raise LoadError(f"the request {request} has made a run already")
         state.require_run(run.parent)
         state.runs[run.id] = _kept(run)
+        if request is not None:
+            state.requests[request] = run.id
+
+    def get(self, run_id: str) -> Run | None:
+        return self._transaction.reading.runs.get(run_id)
+
+    def begin(self, run_ids: Collection[str], *, owner: str, at: datetime) -> int:
+        state = self._transaction.writing
+        pending = [
+            run
+            for run in (state.runs.get(run_id) for run_id in set(run_ids))
+            if run is not None and run.state is RunState.PENDING
+        ]
+        for run in pending:
+            state.runs[run.id] = replace(
+                run,
+                state=RunState.RUNNING,
+                owner=owner,
+                started_at=run.started_at or as_utc(at),
+                attempt=run.attempt + 1,
+            )
+        return len(pending)
+
+    def put_back(self, run_id: str) -> bool:
+        state = self._transaction.writing
+        run = state.runs.get(run_id)
+        if run is None or run.state is not RunState.RUNNING:
+            return False
+        state.runs[run_id] = replace(run, state=RunState.PENDING, owner=None)
+        return True
 
     def finish(self, run: Run) -> bool:
         state = self._transaction.writing
@@ -37,31 +73,60 @@ class MemoryRunStore:
                 metrics=run.metrics,
                 warnings=run.warnings,
                 error=run.error,
+                output=run.output,
+                partition=run.partition,
             )
         )
         return True
 
-    def get(self, run_id: str) -> Run | None:
-        return self._transaction.reading.runs.get(run_id)
+    def request_cancel(self, run_id: str, at: datetime) -> bool:
+        state = self._transaction.writing
+        run = state.runs.get(run_id)
+        if run is None or run.state.final or run.cancel_requested_at is not None:
+            return False
+        state.runs[run_id] = replace(run, cancel_requested_at=as_utc(at))
+        return True
 
-    def live(self) -> list[Run]:
-        return [run for run in self._newest_first() if not run.state.final]
+    def hold(self, run_id: str) -> Run | None:
+        """The run; there is one writer at a time, who holds all of them."""
+        return self._transaction.writing.runs.get(run_id)
+
+    def steps(self, parent: str) -> tuple[StepCount, ...]:
+        runs = self._transaction.reading.runs.values()
+        counted = Counter(
+            (run.step, run.state) for run in runs if run.parent == parent and run.step is not None
+        )
+        return tuple(StepCount(step, state, count) for (step, state), count in counted.items())
 
     def list(self, wanted: RunFilter) -> list[Run]:
+        state = self._transaction.reading
         found = [
-            run
-            for run in self._newest_first()
-            if wanted.pipeline in (None, run.pipeline)
-            and wanted.state in (None, run.state)
-            and wanted.parent in (None, run.parent)
-            and not (wanted.top_level_only and run.parent is not None)
-            and (wanted.before is None or run.id < wanted.before)
+            run for _, run in sorted(state.runs.items(), reverse=True) if _wants(state, wanted, run)
         ]
         return found[: wanted.limit]
 
-    def _newest_first(self) -> tuple[Run, ...]:
-        runs = self._transaction.reading.runs
-        return tuple(runs[run_id] for run_id in sorted(runs, reverse=True))
+
+def _wants(state: MemoryState, wanted: RunFilter, run: Run) -> bool:
+    return (
+        wanted.pipeline in (None, run.pipeline)
+        and wanted.state in (None, run.state)
+        and wanted.parent in (None, run.parent)
+        and not (wanted.top_level_only and run.parent is not None)
+        and (wanted.before is None or run.id < wanted.before)
+        and (wanted.since is None or run.created_at >= wanted.since)
+        and (wanted.until is None or run.created_at < wanted.until)
+        and wanted.partition in (None, run.partition)
+        and wanted.trigger in (None, run.trigger)
+        and (wanted.category is None or _category(run) is wanted.category)
+        and wanted.retry_of in (None, run.retry_of)
+        and wanted.backfill in (None, run.backfill)
+        and wanted.step in (None, run.step)
+        and (wanted.request is None or state.requests.get(wanted.request) == run.id)
+    )
+
+
+def _category(run: Run) -> Any:
+    return None if run.error is None else run.error.category
 
 
 def _kept(run: Run) -> Run:
@@ -70,10 +135,13 @@ def _kept(run: Run) -> Run:
         run,
         parameters=as_json(run.parameters, f"the parameters of run {run.id}"),
         metrics=as_json(run.metrics, f"the metrics of run {run.id}"),
+        output=as_json(run.output, f"the output of run {run.id}"),
+        plan=as_json(run.plan, f"the plan of run {run.id}"),
         warnings=tuple(run.warnings),
         created_at=as_utc(run.created_at),
-        started_at=None if run.started_at is None else as_utc(run.started_at),
-        finished_at=None if run.finished_at is None else as_utc(run.finished_at),
+        started_at=as_utc_or_none(run.started_at),
+        finished_at=as_utc_or_none(run.finished_at),
+        cancel_requested_at=as_utc_or_none(run.cancel_requested_at),
         error=None
         if error is None
         else SpineError.from_dict(as_json(error.to_dict(), f"the error of run {run.id}")),

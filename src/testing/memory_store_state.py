@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
 from ..adapters.outbound.sql.json_text import from_text, to_text
+from ..domain.backfills import Backfill, BackfillPart
 from ..domain.captures import Capture, LineageEdge, ManifestEntry, Stage
 from ..domain.errors import Category, LoadError, SpineError
 from ..domain.quality import QualityResult
-from ..domain.runs import Run
+from ..domain.queueing import Job, Progress
+from ..domain.runs import LogLine, Run, RunEvent
 
 
 @dataclass(slots=True)
@@ -21,6 +24,14 @@ class MemoryState:
     """All content. Values are never changed, only replaced, so that copies are cheap."""
 
     runs: dict[str, Run] = field(default_factory=dict)
+    requests: dict[str, str] = field(default_factory=dict)
+    queue: dict[str, Job] = field(default_factory=dict)
+    progress: dict[str, Progress] = field(default_factory=dict)
+    events: dict[str, tuple[RunEvent, ...]] = field(default_factory=dict)
+    events_given: int = 0
+    lines: dict[str, tuple[LogLine, ...]] = field(default_factory=dict)
+    backfills: dict[str, Backfill] = field(default_factory=dict)
+    parts: dict[str, Mapping[int, BackfillPart]] = field(default_factory=dict)
     captures: dict[str, Capture] = field(default_factory=dict)
     manifest: dict[tuple[str, Stage], ManifestEntry] = field(default_factory=dict)
     lineage: dict[tuple[str, str, str], LineageEdge] = field(default_factory=dict)
@@ -29,15 +40,7 @@ class MemoryState:
     rows: dict[tuple[str, int], pl.DataFrame] = field(default_factory=dict)
 
     def copy(self) -> MemoryState:
-        return MemoryState(
-            dict(self.runs),
-            dict(self.captures),
-            dict(self.manifest),
-            dict(self.lineage),
-            dict(self.quality),
-            dict(self.rejects),
-            dict(self.rows),
-        )
+        return MemoryState(**{item.name: copy(getattr(self, item.name)) for item in fields(self)})
 
     def capture(self, capture_id: str) -> Capture:
         """The capture of that id; raises a LoadError when it is not stored."""
@@ -84,7 +87,7 @@ class MemoryTransaction:
         self._open = False
 
 
-def as_json(value: Mapping[str, Any], what: str) -> Any:
+def as_json(value: Any, what: str) -> Any:
     """A copy of ``value`` as a store gives it back: through JSON."""
     return from_text(to_text(value, what))
 
@@ -96,3 +99,8 @@ def as_utc(moment: datetime) -> datetime:
             f"the timestamp {moment.isoformat()} has no time zone", category=Category.VALIDATION
         )
     return moment.astimezone(UTC)
+
+
+def as_utc_or_none(moment: datetime | None) -> datetime | None:
+    """``moment`` in UTC, or None as it is."""
+    return None if moment is None else as_utc(moment)

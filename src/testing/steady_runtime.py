@@ -1,8 +1,12 @@
-"""A runtime without chance: a clock that ticks, ids that count, processes as one says."""
+"""A runtime without surprises: a clock that ticks, ids that count, all else as one says."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
+
+from ..domain.errors import ConfigurationError
 
 
 class TickingClock:
@@ -41,3 +45,28 @@ class KnownProcesses:
 
     def alive(self, identity: str) -> bool:
         return identity not in self.gone
+
+
+class SteadyChance:
+    """Draws the given numbers in turn, again and again: a half when none is given."""
+
+    def __init__(self, *numbers: float) -> None:
+        self._numbers = cycle(numbers or (0.5,))
+
+    def draw(self) -> float:
+        return next(self._numbers)
+
+
+class KnownSecrets:
+    """The secrets of a mapping, by their references."""
+
+    def __init__(self, known: Mapping[str, str] | None = None) -> None:
+        self.known = dict(known or {})
+
+    def reveal(self, reference: str) -> str:
+        if reference not in self.known:
+            raise ConfigurationError(
+                f"there is no secret at {reference}",
+                hint=f"known: {', '.join(sorted(self.known)) or 'none'}",
+            )
+        return self.known[reference]

@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 import pytest
 from polars.testing import assert_frame_equal
 
+from ..domain.backfills import BackfillState, PartState
 from ..domain.captures import (
     Capture,
     CaptureFilter,
@@ -17,9 +18,14 @@ from ..domain.captures import (
     RejectFilter,
 )
 from ..domain.errors import Category, SpineError
-from ..domain.runs import Run, RunFilter, RunState
+from ..domain.queueing import Progress
+from ..domain.run_statistics import StatisticsFilter
+from ..domain.runs import EventKind, LogLine, Run, RunEvent, RunFilter, RunState
 from ..ports.storage import Store, StoreAdmin, UnitOfWork
+from .store_suite_backfills import a_backfill, a_part
+from .store_suite_run_samples import LONG, a_capacity, a_job
 from .store_suite_samples import (
+    NOON,
     OTC,
     VOLUME,
     a_capture,
@@ -31,6 +37,9 @@ from .store_suite_samples import (
     some_rejects,
     with_capture,
 )
+
+ALL = (1,) * 12
+NOTHING = (0,) * 12
 
 
 class ManagedStore(Store, StoreAdmin, Protocol):
@@ -51,14 +60,14 @@ class UnitOfWorkSuite:
             capture = _write_everything(unit)
             unit.commit()
         with store.read() as unit:
-            assert _what_is_there(unit, capture) == (1, 1, 1, 1, 1, 1, 1)
+            assert _what_is_there(unit, capture) == ALL
 
     def test_without_commit_nothing_stays(self, store: Store) -> None:
         with store.write() as unit:
             capture = _write_everything(unit)
-            assert _what_is_there(unit, capture) == (1, 1, 1, 1, 1, 1, 1)
+            assert _what_is_there(unit, capture) == ALL
         with store.read() as unit:
-            assert _what_is_there(unit, capture) == (0, 0, 0, 0, 0, 0, 0)
+            assert _what_is_there(unit, capture) == NOTHING
 
     def test_after_an_error_nothing_stays(self, store: Store) -> None:
         written: list[Capture] = []
@@ -71,7 +80,7 @@ class UnitOfWorkSuite:
         with pytest.raises(RuntimeError, match="power cut"):
             fail()
         with store.read() as unit:
-            assert _what_is_there(unit, written[0]) == (0, 0, 0, 0, 0, 0, 0)
+            assert _what_is_there(unit, written[0]) == NOTHING
 
     def test_a_failed_unit_does_not_harm_the_next(self, store: Store) -> None:
         with_capture(store, "one")
@@ -131,6 +140,28 @@ class UnitOfWorkSuite:
         writes: list[Callable[[UnitOfWork], object]] = [
             lambda unit: unit.runs.add(a_run("run-2")),
             lambda unit: unit.runs.finish(a_run(state=RunState.FAILED)),
+            lambda unit: unit.runs.begin(["run-1"], owner="here", at=NOON),
+            lambda unit: unit.runs.put_back("run-1"),
+            lambda unit: unit.runs.request_cancel("run-1", NOON),
+            lambda unit: unit.runs.hold("run-1"),
+            lambda unit: unit.queue.add(a_job()),
+            lambda unit: unit.queue.claim(a_capacity()),
+            lambda unit: unit.queue.renew("here", LONG),
+            lambda unit: unit.queue.put_back(a_job().lease, a_job()),
+            lambda unit: unit.queue.remove(a_job().lease),
+            lambda unit: unit.queue.cancel("run-1"),
+            lambda unit: unit.journal.record([RunEvent("run-1", EventKind.CLAIMED, NOON)]),
+            lambda unit: unit.journal.log([LogLine("run-1", 1, NOON, "INFO", "hello")]),
+            lambda unit: unit.journal.note_progress("run-1", Progress("rows")),
+            lambda unit: unit.history.purge(NOON, 1),
+            lambda unit: unit.backfills.add(a_backfill(), []),
+            lambda unit: unit.backfills.hold("fill-1"),
+            lambda unit: unit.backfills.change(
+                "fill-1", expected=list(BackfillState), state=BackfillState.PAUSED
+            ),
+            lambda unit: unit.backfills.change_part(
+                "fill-1", 1, expected=PartState.ACTIVE, state=PartState.FAILED
+            ),
             lambda unit: unit.captures.add(a_capture("two")),
             lambda unit: unit.captures.record_counts(one.key, read=1, accepted=1, rejected=0),
             lambda unit: unit.rows.replace(VOLUME, one.key, one_row()),
@@ -160,6 +191,11 @@ class UnitOfWorkSuite:
             lambda unit: unit.runs.get("run-1"),
             lambda unit: unit.runs.add(a_run("run-2")),
             lambda unit: unit.captures.list(CaptureFilter()),
+            lambda unit: unit.queue.now(),
+            lambda unit: unit.queue.get("run-1"),
+            lambda unit: unit.journal.events("run-1"),
+            lambda unit: unit.history.statistics(StatisticsFilter()),
+            lambda unit: unit.backfills.get("fill-1"),
             lambda unit: unit.commit(),
         ]
         for unit in (left, committed, read):
@@ -232,6 +268,11 @@ def _write_everything(unit: UnitOfWork) -> Capture:
     unit.quality.add([a_check(capture, "check")])
     unit.manifest.record(an_entry(capture))
     unit.manifest.link([LineageEdge("run-1", "one", "OUTPUT")])
+    unit.queue.add(a_job())
+    unit.journal.record([RunEvent("run-1", EventKind.SUBMITTED, NOON)])
+    unit.journal.log([LogLine("run-1", 1, NOON, "INFO", "hello")])
+    unit.journal.note_progress("run-1", Progress("rows", 1))
+    unit.backfills.add(a_backfill(), [a_part(1)])
     return capture
 
 
@@ -244,4 +285,9 @@ def _what_is_there(unit: UnitOfWork, capture: Capture) -> tuple[int, ...]:
         len(unit.quality.list(PartitionFilter())),
         len(unit.manifest.list(PartitionFilter())),
         len(unit.manifest.lineage("run-1")),
+        0 if unit.queue.get("run-1") is None else 1,
+        len(unit.journal.events("run-1")),
+        len(unit.journal.lines("run-1")),
+        len(unit.journal.progress(["run-1"])),
+        len(unit.backfills.parts("fill-1")),
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
+from dispatching import dispatcher
+
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
 from market_spine.adapters.outbound.sources.registry import SourceRegistry
 from market_spine.application.context import RunContext
 from market_spine.application.read_datasets import ReadDatasets
-from market_spine.application.run_pipeline import RunPipeline
 from market_spine.domain.captures import Capture, CaptureFilter, Partition
 from market_spine.domain.pipelines import Pipeline, pipeline
 from market_spine.domain.registry import Registry
@@ -23,7 +24,8 @@ class House:
     """A dispatcher over a store in memory, and what it left there."""
 
     def __init__(self, *things: Pipeline | Workflow) -> None:
-        self.store = MemoryStore()
+        self.clock = TickingClock()
+        self.store = MemoryStore(self.clock.now)
         self.processes = KnownProcesses()
         pipelines: Registry[Pipeline] = Registry("pipeline")
         workflows: Registry[Workflow] = Registry("workflow")
@@ -33,11 +35,11 @@ class House:
             else:
                 pipelines.add(thing)
         self.sources = SourceRegistry()
-        self.run = RunPipeline(
+        self.run = dispatcher(
             store=self.store,
             sources=self.sources,
             datasets=ReadDatasets(self.store, Registry("dataset")),
-            clock=TickingClock(),
+            clock=self.clock,
             ids=CountingIds(),
             processes=self.processes,
             progress=TerminalProgress(enabled=False),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from dispatching import dispatcher
 
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
 from market_spine.adapters.outbound.files.source import FileSource
@@ -19,7 +20,6 @@ from market_spine.application.finra_otc.pipelines import FinraOtcPipelines
 from market_spine.application.finra_otc.services import Services
 from market_spine.application.read_datasets import Dataset, ReadDatasets
 from market_spine.application.read_evidence import ReadEvidence
-from market_spine.application.run_pipeline import RunPipeline
 from market_spine.domain.captures import Capture, CaptureFilter, PartitionFilter, RejectFilter
 from market_spine.domain.datasets import DatasetQuery
 from market_spine.domain.finra_otc.contract import HEADER
@@ -102,7 +102,7 @@ class FinraHouse:
         for dataset in finra_otc_datasets():
             catalog.add(dataset)
         self.datasets = ReadDatasets(self.store, catalog)
-        self.dispatch = RunPipeline(
+        self.dispatch = dispatcher(
             store=self.store,
             sources=SourceRegistry([file_type], provided={"clock": self.clock.now}),
             datasets=self.datasets,

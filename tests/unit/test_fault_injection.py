@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dispatching import dispatcher
 
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
 from market_spine.adapters.outbound.files.source import FileSource
@@ -92,7 +93,7 @@ class World:
         pipelines: Registry[Pipeline] = Registry("pipeline")
         for item in FinraOtcPipelines(services).all():
             pipelines.add(item)
-        return RunPipeline(
+        return dispatcher(
             store=faults.on(self.store, "store"),
             sources=faults.on(SourceRegistry([file]), "sources"),
             datasets=self.reader(faults),

@@ -74,7 +74,7 @@ def test_a_pipeline_reads_datasets_through_its_context(house: FinraHouse) -> Non
         with pytest.raises(ValidationError, match="no dataset named"):
             context.dataset("nothing.of_the_kind")
 
-    house.dispatch.pipelines.add(reader)
+    house.dispatch.catalog.pipelines.add(reader)
     outcome = house.dispatch("tests.reader")
 
     assert outcome.result.ok, outcome.result.error

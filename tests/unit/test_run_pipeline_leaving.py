@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import pytest
@@ -12,6 +12,7 @@ from dispatch_house import House, add_capture, returning
 
 from market_spine import Param, RunContext, pipeline
 from market_spine.domain.errors import Category
+from market_spine.domain.queueing import Job, QueueState
 from market_spine.domain.runs import Run, RunState
 
 
@@ -96,8 +97,21 @@ def test_runs_of_processes_that_are_gone_are_closed_by_whoever_runs_next() -> No
         owner="dead",
     )
     with house.store.write() as unit:
-        unit.runs.add(left)
-        unit.runs.add(replace(left, id="b-alive", owner="elsewhere"))
+        for run in (left, replace(left, id="b-alive", owner="elsewhere")):
+            unit.runs.add(run)
+            at = unit.queue.now()
+            unit.queue.add(
+                Job(
+                    run.id,
+                    run.pipeline,
+                    at,
+                    QueueState.CLAIMED,
+                    attached=True,
+                    owner=run.owner,
+                    fence=1,
+                    lease_until=at + timedelta(hours=1),
+                )
+            )
         unit.commit()
     house.processes.gone.add("dead")
 

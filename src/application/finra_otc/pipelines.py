@@ -11,6 +11,7 @@ from ...domain.captures import Partition, Stage
 from ...domain.finra_otc.datasets import DOMAIN
 from ...domain.finra_otc.weeks import Tier, check_week
 from ...domain.parameters import Param
+from ...domain.partitions import weeks
 from ...domain.pipelines import Pipeline, pipeline
 from ...domain.result import Result
 from ..context import RunContext
@@ -20,6 +21,9 @@ from .refresh import Refresher, find_capture
 from .services import Services
 
 TierCode = Literal["T1", "T2", "OTC"]
+
+REFRESH_WEEK = f"{DOMAIN}.refresh_week"
+WEEKS = weeks("week", tier=[tier.value for tier in Tier])
 
 File = Annotated[
     str,
@@ -54,10 +58,7 @@ class FinraOtcPipelines:
             "measure_week": self.measure_week,
             "backfill": self.backfill,
         }
-        return [
-            pipeline(f"{DOMAIN}.{name}", origin="built in")(function)
-            for name, function in declared.items()
-        ]
+        return [_declared(name, function) for name, function in declared.items()]
 
     def refresh_week(
         self,
@@ -134,10 +135,27 @@ class FinraOtcPipelines:
         with context.progress.task(f"read {Path(file).name}", unit="rows") as task:
             intake = read_file(context, self._services, file, encoding, task.advance)
             parts = assign(intake, self._services, week=week, tier=Tier(tier) if tier else None)
+        if len(parts) == 1:
+            context.partition = str(parts[0].partition)
         refresher = Refresher(context, self._services)
         with context.progress.task(f"refresh {', '.join(str(p.partition) for p in parts)}"):
             refresher.refresh(parts, intake, through=through)
         return refresher.result()
+
+
+def _declared(name: str, function: Callable[..., Result[Any]]) -> Pipeline:
+    name = f"{DOMAIN}.{name}"
+    if name == f"{DOMAIN}.backfill":
+        return pipeline(name, origin="built in")(function)
+    declare = pipeline(
+        name,
+        origin="built in",
+        partition="{week}/{tier}",
+        # Of one partition one run is executed at a time, as far as it is known beforehand.
+        key=f"{DOMAIN}/{{week}}/{{tier}}",
+        partitions=WEEKS if name == REFRESH_WEEK else None,
+    )
+    return declare(function)
 
 
 def _partition(week: date | None, tier: TierCode | None) -> Partition | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .services import CliServices
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Limit = Annotated[
@@ -25,6 +27,27 @@ Week = Annotated[
     str | None, typer.Option("--week", help="Monday of the week, YYYY-MM-DD.", metavar="DATE")
 ]
 Tier = Annotated[str | None, typer.Option("--tier", help="Tier: T1, T2 or OTC.", metavar="CODE")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--param", "-p", help="A parameter; repeat it for more.", metavar="KEY=VALUE"),
+]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        help="Id of the run, its beginning or end (6 characters at least), or last.",
+        metavar="RUN",
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", help="From then on: 7d (ago), a date, an ISO time.", metavar="TIME"),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        "--until", help="Up to then: 12h (ago), a date for its end, an ISO time.", metavar="TIME"
+    ),
+]
 AsOf = Annotated[
     str | None,
     typer.Option(
@@ -102,6 +125,18 @@ def pairs(texts: Sequence[str], option: str) -> dict[str, Any]:
             )
         found[name.strip()] = value
     return found
+
+
+def one_of(text: str | None, kind: type[E], option: str, what: str) -> E | None:
+    """The value of an option that has a few; raises a ValidationError that names them."""
+    if text is None:
+        return None
+    try:
+        return kind(text.strip().upper())
+    except ValueError:
+        raise ValidationError(
+            f"{option} {text!r} is no {what}", hint=f"expected one of {', '.join(kind)}"
+        ) from None
 
 
 def _read(text: str | None, read: Callable[[str], T], option: str, expected: str) -> T | None:

@@ -61,6 +61,12 @@ def table(
         say(text)
 
 
+def block(title: str, lines: Sequence[str]) -> None:
+    """Print lines that are laid out already, the first of them a header."""
+    head = [_bold(line) for line in (title, *lines[:1]) if line]
+    stdout.write("\n".join([*head, *lines[1:], "", ""]))
+
+
 def facts(pairs: Iterable[tuple[str, Any]]) -> None:
     """Print names and values, one pair a line; what is folded hangs below its value."""
     from .cells import cell
@@ -96,6 +102,13 @@ def print_json(value: Any) -> None:
     plainly = plain(value)
     text = json.dumps(plainly, ensure_ascii=False, indent=2)
     stdout.write((text if stdout.shows(text) else json.dumps(plainly, indent=2)) + "\n")
+
+
+def print_json_line(value: Any) -> None:
+    """One JSON object on a line of its own, as one of many."""
+    plainly = plain(value)
+    text = json.dumps(plainly, ensure_ascii=False)
+    stdout.write((text if stdout.shows(text) else json.dumps(plainly)) + "\n")
 
 
 def plain(value: Any) -> Any:

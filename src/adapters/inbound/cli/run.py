@@ -26,10 +26,7 @@ def run(
     name: Annotated[
         str, typer.Argument(help="Pipeline or workflow; see spine pipelines list.", metavar="NAME")
     ],
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("--param", "-p", help="A parameter; repeat it for more.", metavar="KEY=VALUE"),
-    ] = None,
+    parameter: asking.Parameters = None,
     force: Annotated[
         bool, typer.Option("--force", help="Do the work although it was done before.")
     ] = False,
@@ -43,7 +40,7 @@ def run(
         began = datetime.now(UTC)
         services: CliServices | None = None
         try:
-            _refuse(context.args)
+            refuse(context.args)
             parameters = asking.pairs(parameter or [], "-p")
             services = asking.services(context)
             outcome = _run(services, name, parameters, force, json)
@@ -66,7 +63,8 @@ def run(
             raise typer.Exit(output.EXIT_FAILED)
 
 
-def _refuse(words: list[str]) -> None:
+def refuse(words: list[str]) -> None:
+    """Raise a ValidationError for words behind the name."""
     if words:
         wanted = next((word for word in words if "=" in word), "key=value")
         raise ValidationError(

@@ -1,23 +1,35 @@
-"""Naming a run without its 36 characters: ``last``, or the beginning or end of its id."""
+"""Naming a run or backfill without its 36 characters: ``last``, or part of its id."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ....domain.errors import ValidationError
 from .layout import Shorten
 
 if TYPE_CHECKING:
+    from ....application.backfills import ReadBackfills
     from ....application.read_runs import ReadRuns
+    from ....domain.backfills import Backfill
     from ....domain.runs import Run
 
 LAST = "last"
-SHORT = Shorten("run", 8, "run: the end of its id, which is enough for spine runs show")
+SHORT_LENGTH = 8
+SHORT = Shorten("run", SHORT_LENGTH, "run: the end of its id, which is enough for spine runs show")
+SHORT_BACKFILL = Shorten(
+    "backfill", SHORT_LENGTH, "backfill: the end of its id, which is enough for spine backfill show"
+)
 
 _LENGTH = 36
 _LEAST = 6
 _SEARCHED = 1000
 _NAMED = 5
+
+
+def short(run_id: str) -> str:
+    """The end of an id, which is enough to name it again."""
+    return run_id[-SHORT_LENGTH:]
 
 
 def find(reader: ReadRuns, text: str) -> Run:
@@ -51,15 +63,34 @@ def full_id(reader: ReadRuns, text: str) -> str:
         return newest[0].id
     if not _LEAST <= len(text) < _LENGTH:
         return text
-    found = [
-        run.id
-        for run in reader.list(RunFilter(limit=_SEARCHED))
-        if run.id.startswith(text) or run.id.endswith(text)
-    ]
+    return _only(text, (run.id for run in reader.list(RunFilter(limit=_SEARCHED))), "runs")
+
+
+def find_backfill(reader: ReadBackfills, text: str) -> Backfill:
+    """The backfill that ``text`` means, as runs are named; raises a ValidationError for none."""
+    if text == LAST:
+        newest = reader.list(limit=1)
+        if not newest:
+            raise ValidationError(
+                "there is no last backfill: none was made yet",
+                hint="spine backfill create --help shows how to",
+            )
+        return newest[0]
+    if _LEAST <= len(text) < _LENGTH:
+        known = reader.list(limit=_SEARCHED)
+        return reader.get(_only(text, (item.id for item in known), "backfills"))
+    return reader.get(text)
+
+
+def _only(text: str, known: Iterable[str], what: str) -> str:
+    """The one id that begins or ends with ``text``, which is answered when none does."""
+    found = [item for item in known if item.startswith(text) or item.endswith(text)]
     if len(found) > 1:
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise ValidationError(
-            f"{text!r} is part of the id of {len(found)} runs: " + ", ".join(found[:_NAMED]) + more,
+            f"{text!r} is part of the id of {len(found)} {what}: "
+            + ", ".join(found[:_NAMED])
+            + more,
             hint="give more of the id",
         )
     return found[0] if found else text

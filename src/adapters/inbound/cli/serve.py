@@ -1,4 +1,4 @@
-"""``spine serve``: the gRPC server."""
+"""``spine serve`` and ``spine worker``: the processes that stay."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ....domain.errors import Category, SpineError
+from ....domain.errors import Category, SpineError, ValidationError
 from . import asking, output
+
+_MOST_JOBS = 1_000
 
 
 def serve(
@@ -22,10 +24,81 @@ def serve(
             "--insecure", help="Listen where others reach it, without TLS and authentication."
         ),
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Execute so many queued runs at once; 0: none, that is for spine worker.",
+            min=0,
+            max=_MOST_JOBS,
+            metavar="N",
+        ),
+    ] = None,
 ) -> None:
-    """Serve run history, health and reflection over gRPC until SIGTERM or Ctrl-C."""
+    """Serve gRPC, and execute queued runs, until SIGTERM or Ctrl-C.
+
+    Examples:
+      spine serve                 all in one process
+
+      spine serve --workers 0     the API alone, beside processes of spine worker
+
+    """
     with output.errors_shown():
-        asking.services(context).serve(listen, insecure=insecure)
+        asking.services(context).serve(listen, insecure=insecure, jobs=workers)
+
+
+def worker(
+    context: typer.Context,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            "--concurrency",
+            "-c",
+            help="Runs at once; else what the settings say.",
+            min=1,
+            max=_MOST_JOBS,
+            metavar="N",
+        ),
+    ] = None,
+    pool: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pool",
+            "--pools",
+            help="Take runs of this pool only; repeat it, or separate names with commas.",
+            metavar="NAME",
+        ),
+    ] = None,
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="End when there is nothing left to do.")
+    ] = False,
+) -> None:
+    """Execute what was submitted, until SIGTERM or Ctrl-C.
+
+    Start as many workers as you like, on any machine that reaches the database; each also takes
+    over what a worker that vanished has left.
+
+    Examples:
+      spine worker                                  for everything
+
+      spine worker --concurrency 8 --pool heavy     eight at once, of one pool
+
+      spine worker --until-idle                     do what waits, then end
+
+    """
+    with output.errors_shown():
+        asking.services(context).work(
+            jobs=concurrency, pools=_names(pool or []), until_idle=until_idle
+        )
+
+
+def _names(texts: list[str]) -> list[str]:
+    """Names of pools, each once, in the order in which they were given."""
+    names = [name.strip() for text in texts for name in text.split(",")]
+    if not all(names):
+        raise ValidationError(
+            f"--pool {','.join(texts)!r} has an empty name", hint="write it as --pool a,b"
+        )
+    return list(dict.fromkeys(names))
 
 
 def health(

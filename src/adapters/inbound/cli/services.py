@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from ....application.backfills import ControlBackfill, CreateBackfill, ReadBackfills
+    from ....application.cancel_run import CancelRun
     from ....application.copy_store import CopyStore
     from ....application.diagnose import Diagnose
+    from ....application.purge_runs import PurgeRuns
     from ....application.read_datasets import Dataset, ReadDatasets
     from ....application.read_evidence import ReadEvidence
     from ....application.read_runs import ReadRuns
+    from ....application.retry_run import RetryRun
     from ....application.run_pipeline import RunPipeline
+    from ....application.submit_run import SubmitRun
     from ....domain.pipelines import Pipeline
     from ....domain.registry import Registry
     from ....domain.workflows import Workflow
@@ -24,6 +29,20 @@ class CliServices(Protocol):
     """Each call gives a ready use case; nothing is opened before."""
 
     def run_pipeline(self) -> RunPipeline: ...
+
+    def submit_run(self) -> SubmitRun: ...
+
+    def cancel_run(self) -> CancelRun: ...
+
+    def retry_run(self) -> RetryRun: ...
+
+    def purge_runs(self) -> PurgeRuns: ...
+
+    def create_backfill(self) -> CreateBackfill: ...
+
+    def control_backfill(self) -> ControlBackfill: ...
+
+    def read_backfills(self) -> ReadBackfills: ...
 
     def read_runs(self) -> ReadRuns: ...
 
@@ -48,8 +67,20 @@ class CliServices(Protocol):
 
     def diagnose(self) -> Diagnose: ...
 
-    def serve(self, listen: str, *, insecure: bool) -> None:
-        """Serve gRPC on ``listen`` until a signal ends it."""
+    def work(self, *, jobs: int | None, pools: Sequence[str], until_idle: bool) -> None:
+        """Execute queued runs until a signal ends it; says once that it is ready.
+
+        ``jobs`` at once, None for what the settings say; of all pools when none is named. With
+        ``until_idle`` it ends as soon as there is nothing to do.
+        """
+        ...
+
+    def serve(self, listen: str, *, insecure: bool, jobs: int | None) -> None:
+        """Serve gRPC on ``listen`` until a signal ends it.
+
+        ``jobs`` runs are executed at once by the same process: none for 0, None for what the
+        settings say.
+        """
         ...
 
 

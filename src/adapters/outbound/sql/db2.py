@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import ibm_db
@@ -38,7 +39,7 @@ from ....domain.errors import ConfigurationError, SpineError
 from .conflicts import note_conflict
 from .connection_limits import ConnectionLimits
 from .database_faults import Fault, fault_error
-from .db2_connections import connector
+from .db2_connections import SYNTAX_ERROR, connector
 from .db2_errors import ends_connection, ends_transaction, explain, sqlcode_of
 from .db2_rows import first_rows, load_frame, restored_frame
 from .dialects import Access, S, Space
@@ -58,6 +59,8 @@ _UTF8 = 1208
 _STATEMENT_LOCKED_OUT = -913
 # In seconds, where a server refuses a lock at once instead of waiting for it.
 _LOCK_PAUSE = 0.05
+# All zones of today differ by whole quarters of an hour.
+_ZONE_STEP = timedelta(minutes=15)
 
 
 class Db2Dialect:
@@ -72,6 +75,7 @@ class Db2Dialect:
         self._url = url
         self._limits = limits
         self._connector = connector(url, limits)
+        self._tells_zone = True
 
     @property
     def location(self) -> str:
@@ -208,6 +212,26 @@ class Db2Dialect:
         except SpineError as error:
             if error.context.metadata.get("fault") not in (Fault.UNIQUE, Fault.LOCK_TIMEOUT):
                 raise
+
+    def now(self, connection: Connection) -> datetime:
+        if self._tells_zone:
+            try:
+                told = connection.exec_driver_sql("VALUES CURRENT TIMESTAMP - CURRENT TIMEZONE")
+                utc: datetime = told.scalar_one()
+                return utc.replace(tzinfo=UTC)
+            except SpineError as error:
+                cause = error.__cause__
+                if cause is None or sqlcode_of(cause) != SYNTAX_ERROR:
+                    raise
+                # Some members of the family have no such register. Their zone then follows from
+                # our clock, which must not be wrong by more than half of a step.
+                self._tells_zone = False
+        local: datetime = connection.exec_driver_sql("VALUES CURRENT TIMESTAMP").scalar_one()
+        local = local.replace(tzinfo=UTC)
+        return local - round((local - datetime.now(UTC)) / _ZONE_STEP) * _ZONE_STEP
+
+    def not_held(self, statement: S) -> S:
+        return statement
 
     def first(self, statement: S, count: int) -> S:
         return first_rows(statement, count)

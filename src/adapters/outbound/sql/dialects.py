@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
@@ -94,8 +95,23 @@ class Dialect(Protocol):
         """Hold the partition until the transaction ends."""
         ...
 
+    def now(self, connection: Connection) -> datetime:
+        """The database's own time at this moment, not at the transaction's beginning: aware, UTC.
+
+        On SQLite in whole milliseconds.
+        """
+        ...
+
     def first(self, statement: S, count: int) -> S:
         """The statement, limited to its first ``count`` rows."""
+        ...
+
+    def not_held(self, statement: S) -> S:
+        """The statement, holding what it finds and passing over what others hold, if it can.
+
+        Where the database cannot, it is left as it is: whoever changes the rows restates what they
+        were in any case.
+        """
         ...
 
     def read_frames(

@@ -14,6 +14,8 @@ from sqlalchemy import FromClause, String
 from ....domain.errors import Category, LoadError
 from .database_faults import Fault
 
+_ELLIPSIS = "…".encode()
+
 
 def require_fitting(
     table: FromClause, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -45,3 +47,16 @@ def _require(column: str, text: str, length: int | None) -> None:
             hint="shorten it",
             metadata={"fault": Fault.INVALID_VALUE.value},
         )
+
+
+def cut_to_fit(text: str, length: int) -> str:
+    r"""``text`` as a column of so many bytes takes it: cut off, with nothing that is refused.
+
+    A cut leaves whole characters and an ellipsis. A NUL and halves of characters are written out,
+    as ``\x00`` and ``\udcff``.
+    """
+    # Each character that is left takes a byte at least: a huge text is not encoded as a whole.
+    encoded = text[: length + 1].replace("\0", "\\x00").encode(errors="backslashreplace")
+    if len(encoded) <= length:
+        return encoded.decode()
+    return encoded[: length - len(_ELLIPSIS)].decode(errors="ignore") + _ELLIPSIS.decode()

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Generator, Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -127,6 +128,14 @@ class PostgresDialect:
             return False
         status = _driver(connection).info.transaction_status
         return status is psycopg.pq.TransactionStatus.INTRANS
+
+    def now(self, connection: Connection) -> datetime:
+        found = connection.exec_driver_sql("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
+        naive: datetime = found.scalar_one()
+        return naive.replace(tzinfo=UTC)
+
+    def not_held(self, statement: S) -> S:
+        return statement.with_for_update(skip_locked=True)
 
     def first(self, statement: S, count: int) -> S:
         return statement.limit(count)

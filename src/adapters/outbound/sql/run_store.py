@@ -1,15 +1,18 @@
-"""Run history."""
+"""Runs and their states."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, literal, literal_column, select, update
 
-from ....domain.errors import SpineError
-from ....domain.runs import Run, RunFilter, RunState
-from .json_text import from_text, to_text
-from .schema_core import RUNS
+from ....domain.runs import Run, RunFilter, RunState, StepCount
+from .column_types import UtcTimestamp
+from .run_listing import newest_first
+from .run_rows import new_row, outcome_row, run_of
+from .schema_runs import RUN_REQUESTS, RUNS
+from .some_ids import some_at_a_time
 from .transaction import SqlTransaction
 
 _LIVE = [state.value for state in RunState if not state.final]
@@ -21,73 +24,71 @@ class SqlRunStore:
     def __init__(self, transaction: SqlTransaction) -> None:
         self._transaction = transaction
 
-    def add(self, run: Run) -> None:
-        values = {
-            "run_id": run.id,
-            "pipeline": run.pipeline,
-            "parameters_json": to_text(run.parameters, f"the parameters of run {run.id}"),
-            "created_at": run.created_at,
-            "parent_id": run.parent,
-            "step_name": run.step,
-            **_progress(run),
-        }
-        self._transaction.write(insert(RUNS), values)
-
-    def finish(self, run: Run) -> bool:
-        statement = update(RUNS).where(RUNS.c.run_id == run.id, RUNS.c.run_state.in_(_LIVE))
-        return self._transaction.write(statement, _progress(run)).rowcount == 1
+    def add(self, run: Run, *, request: str | None = None) -> None:
+        self._transaction.write(insert(RUNS), new_row(run))
+        if request is not None:
+            asked = {"request_id": request, "run_id": run.id}
+            self._transaction.write(insert(RUN_REQUESTS), asked)
 
     def get(self, run_id: str) -> Run | None:
         found = self._transaction.rows(select(RUNS).where(RUNS.c.run_id == run_id))
-        return _run(found[0]) if found else None
+        return run_of(found[0]) if found else None
 
-    def live(self) -> list[Run]:
-        statement = select(RUNS).where(RUNS.c.run_state.in_(_LIVE)).order_by(RUNS.c.run_id.desc())
-        return [_run(row) for row in self._transaction.rows(statement)]
+    def list(self, wanted: RunFilter) -> Sequence[Run]:
+        statement = newest_first(self._transaction, wanted)
+        return [run_of(row) for row in self._transaction.rows(statement)]
 
-    def list(self, wanted: RunFilter) -> list[Run]:
-        statement = select(RUNS).order_by(RUNS.c.run_id.desc())
-        if wanted.pipeline is not None:
-            statement = statement.where(RUNS.c.pipeline == wanted.pipeline)
-        if wanted.state is not None:
-            statement = statement.where(RUNS.c.run_state == wanted.state.value)
-        if wanted.parent is not None:
-            statement = statement.where(RUNS.c.parent_id == wanted.parent)
-        if wanted.top_level_only:
-            statement = statement.where(RUNS.c.parent_id.is_(None))
-        if wanted.before is not None:
-            statement = statement.where(RUNS.c.run_id < wanted.before)
-        statement = self._transaction.dialect.first(statement, wanted.limit)
-        return [_run(row) for row in self._transaction.rows(statement)]
+    def begin(self, run_ids: Collection[str], *, owner: str, at: datetime) -> int:
+        columns = RUNS.c
+        begun = 0
+        for some in some_at_a_time(run_ids):
+            statement = (
+                update(RUNS)
+                .where(columns.run_id.in_(some), columns.run_state == RunState.PENDING.value)
+                .values(
+                    attempt_no=func.coalesce(columns.attempt_no, literal_column("0"))
+                    + literal_column("1"),
+                    started_at=func.coalesce(columns.started_at, literal(at, UtcTimestamp())),
+                )
+            )
+            values = {"run_state": RunState.RUNNING.value, "owner_id": owner}
+            begun += self._transaction.write(statement, values).rowcount
+        return begun
 
+    def put_back(self, run_id: str) -> bool:
+        running = RUNS.c.run_state == RunState.RUNNING.value
+        statement = update(RUNS).where(RUNS.c.run_id == run_id, running)
+        values = {"run_state": RunState.PENDING.value, "owner_id": None}
+        return self._transaction.write(statement, values).rowcount == 1
 
-def _progress(run: Run) -> dict[str, Any]:
-    """The columns that change while a run lives."""
-    error = None if run.error is None else to_text(run.error.to_dict(), f"error of run {run.id}")
-    return {
-        "run_state": run.state.value,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "owner_id": run.owner,
-        "metrics_json": to_text(run.metrics, f"the metrics of run {run.id}"),
-        "warnings_json": to_text(list(run.warnings), f"the warnings of run {run.id}"),
-        "error_json": error,
-    }
+    def finish(self, run: Run) -> bool:
+        statement = update(RUNS).where(RUNS.c.run_id == run.id, RUNS.c.run_state.in_(_LIVE))
+        return self._transaction.write(statement, outcome_row(run)).rowcount == 1
 
+    def request_cancel(self, run_id: str, at: datetime) -> bool:
+        statement = update(RUNS).where(
+            RUNS.c.run_id == run_id,
+            RUNS.c.run_state.in_(_LIVE),
+            RUNS.c.cancel_requested_at.is_(None),
+        )
+        return self._transaction.write(statement, {"cancel_requested_at": at}).rowcount == 1
 
-def _run(row: Any) -> Run:
-    return Run(
-        id=row.run_id,
-        pipeline=row.pipeline,
-        parameters=from_text(row.parameters_json),
-        state=RunState(row.run_state),
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        parent=row.parent_id,
-        step=row.step_name,
-        owner=row.owner_id,
-        metrics=from_text(row.metrics_json),
-        warnings=tuple(from_text(row.warnings_json)),
-        error=None if row.error_json is None else SpineError.from_dict(from_text(row.error_json)),
-    )
+    def hold(self, run_id: str) -> Run | None:
+        # A change that changes nothing locks the row on every database.
+        statement = update(RUNS).where(RUNS.c.run_id == run_id).values(run_state=RUNS.c.run_state)
+        if self._transaction.write(statement, {}).rowcount != 1:
+            return None
+        return self.get(run_id)
+
+    def steps(self, parent: str) -> Sequence[StepCount]:
+        columns = RUNS.c
+        statement = (
+            select(columns.step_name, columns.run_state, func.count())
+            .where(columns.parent_id == parent, columns.step_name.is_not(None))
+            .group_by(columns.step_name, columns.run_state)
+            .order_by(columns.step_name, columns.run_state)
+        )
+        return [
+            StepCount(step, RunState(state), runs)
+            for step, state, runs in self._transaction.rows(statement)
+        ]

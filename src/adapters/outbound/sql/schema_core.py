@@ -1,4 +1,4 @@
-"""Tables of runs, captures and what is known about them, the same for every domain.
+"""Tables of captures and what is known about them, the same for every domain.
 
 JSON is kept as text, times as naive UTC, truth values as 0 and 1. A VARCHAR that stands beside a
 nullable ``*_long`` column is empty where its text exceeds the length and stands there instead.
@@ -22,31 +22,11 @@ from sqlalchemy import (
 
 from .column_types import UtcTimestamp, generated_key, varchar
 from .metadata import METADATA
+from .schema_runs import RUNS
 
 # A row fits into a page of 4 KB, which is what Db2 gives by default.
 DETAIL_BYTES = 500
 RAW_BYTES = 2000
-
-RUNS = Table(
-    "runs",
-    METADATA,
-    Column("run_id", varchar(36), primary_key=True),
-    Column("pipeline", varchar(200), nullable=False),
-    Column("parameters_json", Text, nullable=False),
-    Column("run_state", varchar(20), nullable=False),
-    Column("created_at", UtcTimestamp, nullable=False),
-    Column("started_at", UtcTimestamp),
-    Column("finished_at", UtcTimestamp),
-    Column("parent_id", ForeignKey("runs.run_id")),
-    Column("step_name", varchar(200)),
-    Column("owner_id", varchar(500)),
-    Column("metrics_json", Text, nullable=False),
-    Column("warnings_json", Text, nullable=False),
-    Column("error_json", Text),
-    Index("ix_runs_run_state", "run_state", "run_id"),
-    Index("ix_runs_pipeline", "pipeline", "run_id"),
-    Index("ix_runs_parent_id", "parent_id", "run_id"),
-)
 
 CAPTURES = Table(
     "captures",
@@ -63,7 +43,7 @@ CAPTURES = Table(
     Column("source_name", Text, nullable=False),
     Column("source_type", varchar(100), nullable=False),
     Column("source_options_json", Text, nullable=False),
-    Column("run_id", ForeignKey("runs.run_id"), nullable=False, index=True),
+    Column("run_id", ForeignKey(RUNS.c.run_id), nullable=False, index=True),
     Column("byte_count", BigInteger, nullable=False),
     Column("rows_read", BigInteger, nullable=False),
     Column("rows_accepted", BigInteger, nullable=False),
@@ -82,7 +62,7 @@ MANIFEST = Table(
     METADATA,
     Column("capture_key", ForeignKey("captures.capture_key"), primary_key=True),
     Column("stage", varchar(20), primary_key=True),
-    Column("run_id", ForeignKey("runs.run_id"), nullable=False, index=True),
+    Column("run_id", ForeignKey(RUNS.c.run_id), nullable=False, index=True),
     Column("reached_at", UtcTimestamp, nullable=False),
     Column("row_count", BigInteger, nullable=False),
     Column("grade", varchar(10)),
@@ -102,7 +82,7 @@ PARTITION_LOCKS = Table(
 LINEAGE = Table(
     "lineage",
     METADATA,
-    Column("run_id", ForeignKey("runs.run_id"), primary_key=True),
+    Column("run_id", ForeignKey(RUNS.c.run_id), primary_key=True),
     Column("capture_key", ForeignKey("captures.capture_key"), primary_key=True, index=True),
     Column("edge_role", varchar(20), primary_key=True),
 )
@@ -125,7 +105,7 @@ QUALITY_RESULTS = Table(
     METADATA,
     Column("result_key", generated_key(), Identity(), primary_key=True),
     Column("capture_key", ForeignKey("captures.capture_key"), nullable=False, index=True),
-    Column("run_id", ForeignKey("runs.run_id"), nullable=False, index=True),
+    Column("run_id", ForeignKey(RUNS.c.run_id), nullable=False, index=True),
     Column("checked_at", UtcTimestamp, nullable=False),
     Column("check_name", varchar(200), nullable=False),
     Column("check_status", varchar(10), nullable=False),

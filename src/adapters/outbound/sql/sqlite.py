@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Generator, Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,15 @@ class SqliteDialect:
     def lock_partition(self, connection: Connection, partition: Partition) -> None:
         """Nothing to do: there is one writing transaction at a time."""
 
+    def now(self, connection: Connection) -> datetime:
+        found = connection.exec_driver_sql("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
+        return datetime.fromisoformat(found.scalar_one()).replace(tzinfo=UTC)
+
     def first(self, statement: S, count: int) -> S:
         return statement.limit(count)
+
+    def not_held(self, statement: S) -> S:
+        return statement
 
     def read_frames(
         self,

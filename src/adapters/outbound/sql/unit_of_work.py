@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from ....domain.captures import Partition
+from .backfill_store import SqlBackfillStore
 from .capture_store import SqlCaptureStore
 from .manifest_store import SqlManifestStore
 from .quality_store import SqlQualityStore
 from .reject_store import SqlRejectStore
 from .row_store import SqlRowStore
+from .run_history import SqlRunHistory
+from .run_journal import SqlRunJournal
+from .run_queue import SqlRunQueue
 from .run_store import SqlRunStore
 from .transaction import SqlTransaction
 
@@ -18,6 +22,10 @@ class SqlUnitOfWork:
     def __init__(self, transaction: SqlTransaction) -> None:
         self._transaction = transaction
         self.runs = SqlRunStore(transaction)
+        self.queue = SqlRunQueue(transaction)
+        self.journal = SqlRunJournal(transaction)
+        self.history = SqlRunHistory(transaction)
+        self.backfills = SqlBackfillStore(transaction)
         self.captures = SqlCaptureStore(transaction)
         self.rows = SqlRowStore(transaction)
         self.rejects = SqlRejectStore(transaction)

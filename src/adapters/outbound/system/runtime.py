@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import time
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 
@@ -28,17 +30,31 @@ class UuidIds:
         return str(uuid7())
 
 
+class SystemChance:
+    """The machine's randomness."""
+
+    def draw(self) -> float:
+        return random.random()  # noqa: S311  # it spreads retries, and protects nothing
+
+
 class LocalProcesses:
-    """Names processes by host, number and start time, since numbers are used again."""
+    """Names processes by host, number and start time, since numbers are used again.
+
+    What follows a ``#`` names a part of the process. The boot and the namespace of numbers stand
+    in the name as well: of a process elsewhere nothing is known, though its host may be called
+    the same, as containers often are.
+    """
 
     def identity(self) -> str:
         told = _told(os.getpid())
-        return f"{socket.gethostname()}/{os.getpid()}/{told[1] if told else ''}"
+        started = told[1] if told else ""
+        return f"{socket.gethostname()}/{os.getpid()}/{started}/{_numbering()}"
 
     def alive(self, identity: str) -> bool:
-        host, _, rest = identity.partition("/")
-        number, _, started = rest.partition("/")
+        host, number, started, numbering = (*identity.partition("#")[0].split("/"), "", "", "")[:4]
         if host != socket.gethostname() or not number.isdigit():
+            return True
+        if numbering != _numbering():
             return True
         pid = int(number)
         try:
@@ -53,6 +69,17 @@ class LocalProcesses:
         state, now = told
         # A zombie has ended: its parent has only not asked for its exit code yet.
         return state not in "ZXx" and started in ("", now)
+
+
+@cache
+def _numbering() -> str:
+    """What process numbers count from: this boot of this machine, and the namespace in it."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+        space = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return ""
+    return f"{boot}.{space}"
 
 
 def _told(pid: int) -> tuple[str, str] | None:

@@ -1,0 +1,130 @@
+"""How a run that is followed is shown: lines that are appended, or one JSON object a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ....domain.queueing import Progress
+from ....domain.runs import LogLine, Run, RunEvent, RunState
+from . import documents, output
+from .follow import News, Watch, until_final
+from .run_words import happened, moment
+from .step_tree import told
+from .times import spoken
+
+if TYPE_CHECKING:
+    from ....application.read_runs import ReadRuns
+
+_PATIENCE = 10  # looks without a worker
+_TENTHS = 10
+_QUIET = 20  # looks after which a run without news of its progress tells it all the same
+
+
+@dataclass(slots=True)
+class Shown:
+    """Appends what is new to stdout."""
+
+    _progress: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    _looks: int = 0
+
+    def __call__(self, _run: Run, news: Sequence[News]) -> None:
+        self._looks += 1
+        for item in news:
+            text = self._text(item)
+            if text is not None:
+                output.say(text)
+
+    def _text(self, item: News) -> str | None:
+        where = item.where or item.run.pipeline
+        match item.what:
+            case RunEvent() as event:
+                more = happened(event)
+                if not more and event.owner is not None:
+                    more = f"attempt {event.attempt} by {event.owner}"
+                return f"{moment(event.at)}  {where}  {event.kind}  {more}".rstrip()
+            case LogLine() as line:
+                return f"{moment(line.at)}  {where}  {line.level.lower()}: {line.text}"
+            case Progress() as progress:
+                return self._how_far(item.run.id, where, progress)
+
+    def _how_far(self, run_id: str, where: str, progress: Progress) -> str | None:
+        """Each tenth of the way, and now and then where nobody knows how long it is."""
+        tenth = _TENTHS * progress.done // progress.total if progress.total else 0
+        label, known, look = self._progress.get(run_id, ("", -1, 0))
+        if label == progress.label and tenth == known and self._looks - look < _QUIET:
+            return None
+        self._progress[run_id] = (progress.label, tenth, self._looks)
+        return f"{'':19}  {where}  {told(progress)}"
+
+
+def as_objects(_run: Run, news: Sequence[News]) -> None:
+    """Print each item of news as one JSON object on a line."""
+    for item in news:
+        kind = {RunEvent: "event", LogLine: "line", Progress: "progress"}[type(item.what)]
+        document: dict[str, Any] = output.plain(item.what)
+        document.pop("key", None)
+        document.pop("fence", None)
+        where = {"run": item.run.id, "step": item.run.step, "item": item.run.item}
+        output.print_json_line({"type": kind, **where, **document})
+
+
+def follow(reader: ReadRuns, run: Run, *, json: bool) -> None:
+    """Show all that happens to the run until its end; leaves with 1 when it did not succeed."""
+    if json:
+        final = _ended(reader, run.id, as_objects)
+        output.print_json_line({"type": "run", **documents.executed(final)})
+        _leave(final)
+        return
+    output.say(f"run {run.id}: {run.pipeline} {run.state.value}")
+    final = _ended(reader, run.id, Shown())
+    tell_end(final)
+
+
+def wait(reader: ReadRuns, run: Run, *, json: bool) -> None:
+    """As :func:`follow`, but with ``json`` the final run is the one document that is printed."""
+    if not json:
+        follow(reader, run, json=False)
+        return
+    final = _ended(reader, run.id, lambda *_: None)
+    output.print_json(documents.executed(final))
+    _leave(final)
+
+
+def tell_end(final: Run) -> None:
+    """Say how a run ended; leaves with 1 when it did not succeed."""
+    took = "" if final.duration is None else f" in {spoken(final.duration)}"
+    for warning in final.warnings:
+        output.say(f"note: {warning}")
+    output.say(f"run {final.id} {final.state.value}{took}")
+    if final.error is not None:
+        output.show_error(final.error)
+    _leave(final)
+
+
+def _leave(final: Run) -> None:
+    if final.state is not RunState.SUCCEEDED:
+        raise typer.Exit(output.EXIT_FAILED)
+
+
+def _ended(reader: ReadRuns, run_id: str, shown: Callable[[Run, Sequence[News]], None]) -> Run:
+    looks = 0
+
+    def told(run: Run, news: Sequence[News]) -> None:
+        nonlocal looks
+        looks += 1
+        shown(run, news)
+        if looks == _PATIENCE and run.state is RunState.PENDING and run.attempt == 0:
+            output.note("no worker has taken it yet; spine worker starts one")
+
+    try:
+        return until_final(Watch(reader, run_id), told)
+    except KeyboardInterrupt as interrupt:
+        output.note(
+            f"not followed any more: spine runs show {run_id} --follow goes on with it, "
+            f"spine runs cancel {run_id} ends the run"
+        )
+        raise typer.Exit(output.EXIT_INTERRUPTED) from interrupt

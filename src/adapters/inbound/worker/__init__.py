@@ -1,0 +1,1 @@
+"""The worker as a process, or beside a server: what starts it and what stops it."""

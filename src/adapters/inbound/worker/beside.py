@@ -1,0 +1,35 @@
+"""A worker in a thread beside a server."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ....application.worker import Worker
+from ....ports.execution import Execution
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def working_beside(make: Callable[[], tuple[Worker, Execution]]) -> Iterator[None]:
+    """Work while the context is open; at its end what is under way has the grace time to end."""
+    worker, execution = make()
+
+    def run() -> None:
+        try:
+            worker.run()
+        except Exception:
+            log.exception("the worker beside the server has ended; start another with spine worker")
+        finally:
+            execution.close()
+
+    thread = threading.Thread(target=run, name="worker", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+        thread.join()

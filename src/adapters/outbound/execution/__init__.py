@@ -1,0 +1,1 @@
+"""Executing claimed runs: in the calling thread, in processes of this machine, on Dask."""

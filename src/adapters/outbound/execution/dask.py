@@ -1,0 +1,283 @@
+"""Executing runs on a Dask cluster.
+
+Dask is told which run to execute, not how: its workers load it from the store. A run is never
+executed a second time by Dask itself; what it has lost is told, and claimed again from the queue.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from ....domain.errors import (
+    Category,
+    ConfigurationError,
+    ErrorContext,
+    SpineError,
+    as_spine_error,
+)
+from ....ports.execution import Ended, Task
+from .dask_worker import NotRecordedError, Order, execute
+from .entries import check_entry
+
+_PORT = 8786
+_PATIENCE = 3.0
+"""Seconds for a scheduler to answer."""
+_PAUSE = 1.0
+"""Seconds for which one that did not answer is not asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    task: Task
+    future: Any
+
+
+class DaskExecution:
+    """Executes at most ``slots`` tasks on the workers of a Dask cluster.
+
+    ``address`` is ``dask://host:port`` of its scheduler; ``dask`` or None is a cluster of its own
+    on this machine. ``entry`` and ``settings`` say what workers execute tasks with, see
+    :mod:`.entries`. The scheduler is connected to when the first task is started, and again after
+    it was lost. Raises a ConfigurationError for an address that is none, and without Dask.
+    """
+
+    isolated = True
+
+    def __init__(
+        self, address: str | None, entry: str, settings: Mapping[str, Any], *, slots: int
+    ) -> None:
+        check_entry(entry, settings)
+        self._distributed = _library()
+        self._address = _scheduler(address)
+        self._entry = entry
+        self._settings = dict(settings)
+        self._slots = slots
+        self._cluster: Any = None
+        self._client: Any = None
+        self._unreachable: tuple[float, Exception] | None = None
+        self._sent: dict[str, _Sent] = {}
+        self._ended: list[Ended] = []
+        # Dask tells from threads of its own what became of which key.
+        self._news: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._closed = False
+
+    def start(self, task: Task) -> None:
+        if self._closed or len(self._sent) >= self._slots:
+            what = "it is closed" if self._closed else f"all {self._slots} slots are taken"
+            raise SpineError(
+                f"run {task.run} cannot be executed: {what}",
+                hint="start a task only after wait has told the end of another one",
+                context=ErrorContext(run=task.run),
+            )
+        if task.secrets:
+            self._ended.append(Ended(task, _secrets_stay_here(task)))
+            return
+        try:
+            self._send(task)
+        except Exception as error:  # whatever Dask raises when it cannot be reached
+            self._disconnect()
+            self._ended.append(Ended(task, _unreachable(task, self._address, error)))
+
+    def wait(self, seconds: float) -> Sequence[Ended]:
+        until = time.monotonic() + seconds
+        self._read_news(0.0)
+        while not self._ended and (left := until - time.monotonic()) > 0:
+            self._read_news(left)
+        ended, self._ended = self._ended, []
+        return ended
+
+    def end(self, run: str, why: SpineError) -> None:
+        for key, sent in tuple(self._sent.items()):
+            if sent.task.run == run and sent.future.status == "pending":
+                # Nobody wants the key any more: its worker sees that, and kills the process.
+                self._forget(key)
+                self._ended.append(Ended(sent.task, why))
+
+    def close(self) -> None:
+        self._closed = True
+        for key in tuple(self._sent):
+            self._forget(key)
+        self._disconnect()
+        if self._cluster is not None:
+            self._cluster.close()
+            self._cluster = None
+
+    def _send(self, task: Task) -> None:
+        client = self._connected()
+        # Each time: whoever has reconnected in between is not subscribed any more.
+        client.subscribe_topic("all", self._hear)
+        # Never used before: for a key that it knows, Dask has an answer at hand, or goes on with
+        # work that was just ended.
+        key = f"run-{task.run}-{uuid4()}"
+        order = Order(task.lease, self._entry, self._settings)
+        future = client.submit(execute, order, key=key, pure=False, retries=0)
+        self._sent[key] = _Sent(task, future)
+        future.add_done_callback(partial(_tell, self._news, key))
+
+    def _connected(self) -> Any:
+        if self._client is not None and self._client.status == "running":
+            return self._client
+        self._disconnect()
+        if self._unreachable is not None:
+            since, error = self._unreachable
+            if time.monotonic() - since < _PAUSE:
+                raise error
+        try:
+            self._client = self._distributed.Client(
+                self._address or self._own_cluster(), timeout=_PATIENCE, set_as_default=False
+            )
+        except Exception as error:
+            self._unreachable = (time.monotonic(), error)
+            raise
+        self._unreachable = None
+        return self._client
+
+    def _own_cluster(self) -> Any:
+        if self._cluster is None:
+            # One worker is enough: the runs have processes of their own.
+            self._cluster = self._distributed.LocalCluster(
+                host="127.0.0.1",
+                n_workers=1,
+                threads_per_worker=self._slots,
+                memory_limit=0,
+                dashboard_address="127.0.0.1:0",  # without one it takes 8787, or warns
+                scheduler_kwargs={"allowed_failures": 0, "dashboard": False},
+            )
+        return self._cluster
+
+    def _disconnect(self) -> None:
+        """Close what is left of a connection; what was sent over it is lost."""
+        self._read_news(0.0)
+        client, self._client = self._client, None
+        for key in tuple(self._sent):
+            self._lost(key, "the connection to its scheduler was lost")
+        if client is not None:
+            with suppress(Exception):  # it is of no use any more, whatever it says
+                client.unsubscribe_topic("all")
+            with suppress(Exception):
+                client.close(timeout=_PATIENCE)
+
+    def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        _, told = event
+        if told.get("action") == "remove-worker":
+            for what in ("processing-tasks", "lost-computed-tasks"):
+                for key in told.get(what, ()):
+                    self._news.put((str(key), "lost"))
+
+    def _read_news(self, seconds: float) -> None:
+        with suppress(queue.Empty):
+            self._read(*self._news.get(block=seconds > 0, timeout=seconds))
+            while True:
+                self._read(*self._news.get_nowait())
+
+    def _read(self, key: str, status: str) -> None:
+        sent = self._sent.get(key)
+        if sent is None:
+            return
+        if status == "finished":
+            self._ended.append(Ended(sent.task))
+            self._forget(key)
+        elif status == "error":
+            self._ended.append(Ended(sent.task, self._error_of(sent)))
+            self._forget(key)
+        elif sent.future.status in ("pending", "cancelled", "lost"):
+            # With an outcome there is other news behind this.
+            why = "the worker" if status == "lost" else "the scheduler"
+            self._lost(key, f"{why} that had it is gone")
+
+    def _error_of(self, sent: _Sent) -> SpineError:
+        try:
+            error = sent.future.exception(timeout=_PATIENCE)
+        except Exception as unknown:  # what has been raised does not arrive here
+            error = unknown
+        if isinstance(error, NotRecordedError):
+            return SpineError.from_dict(json.loads(error.args[0]))
+        if isinstance(error, self._distributed.KilledWorker):
+            return _lost_run(sent.task, "the worker that had it is gone")
+        if isinstance(error, ImportError):
+            return ConfigurationError(
+                f"a Dask worker cannot execute run {sent.task.run}: {error}",
+                hint="workers need the same packages as the machine that sends them runs",
+                cause=error,
+            )
+        return as_spine_error(error, doing=f"executing run {sent.task.run} on Dask")
+
+    def _lost(self, key: str, why: str) -> None:
+        sent = self._sent[key]
+        self._forget(key)
+        self._ended.append(Ended(sent.task, _lost_run(sent.task, why)))
+
+    def _forget(self, key: str) -> None:
+        # Told to the scheduler by a message that nobody waits for.
+        self._sent.pop(key).future.release()
+
+
+def _tell(news: queue.SimpleQueue[tuple[str, str]], key: str, future: Any) -> None:
+    news.put((key, str(future.status)))
+
+
+def _library() -> Any:
+    try:
+        return import_module("distributed")
+    except ImportError as error:
+        raise ConfigurationError(
+            "Dask is not installed, and runs are to be executed on it",
+            hint="pip install 'market-spine[dask]'",
+            cause=error,
+        ) from error
+
+
+def _scheduler(address: str | None) -> str | None:
+    """The address as Dask has it; None for a cluster of its own."""
+    if address in (None, "dask"):
+        return None
+    try:
+        parts = urlsplit(str(address))
+        host, port = parts.hostname, parts.port or _PORT
+    except ValueError:
+        host = None
+    if host is None or parts.scheme != "dask" or parts.path.strip("/"):
+        raise ConfigurationError(
+            f"{address!r} is no address of a Dask scheduler",
+            hint="write dask://host:port, or dask for a cluster of its own on this machine",
+        )
+    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+
+
+def _secrets_stay_here(task: Task) -> SpineError:
+    return ConfigurationError(
+        f"run {task.run} has secrets that must not leave this machine: "
+        f"{', '.join(sorted(task.secrets))}",
+        hint="give them by reference, as env:NAME or file:PATH, which the Dask worker resolves",
+        context=ErrorContext(run=task.run),
+    )
+
+
+def _unreachable(task: Task, address: str | None, error: Exception) -> SpineError:
+    return SpineError(
+        f"run {task.run} could not be sent to the Dask scheduler {address or 'on this machine'}: "
+        f"{type(error).__name__}: {error}",
+        category=Category.DEPENDENCY,
+        hint="see that the scheduler runs and can be reached from here",
+        context=ErrorContext(run=task.run),
+        cause=error,
+    )
+
+
+def _lost_run(task: Task, why: str) -> SpineError:
+    return SpineError(
+        f"Dask has lost run {task.run}: {why}",
+        category=Category.DEPENDENCY,
+        hint="it is executed again; see the log of Dask's scheduler if that happens often",
+        context=ErrorContext(run=task.run),
+    )

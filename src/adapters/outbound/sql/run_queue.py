@@ -1,0 +1,162 @@
+"""Live runs as they wait and are held.
+
+Every change restates in its statement what it goes out from; the number of rows says whether that
+still held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, delete, insert, select, update
+
+from ....domain.queueing import Capacity, Job, Lease, QueueState
+from .queue_claims import claim
+from .queue_locks import lock_key
+from .queue_rows import JOB_COLUMNS, job_of, key_digest, row_of
+from .schema_runs import RUN_QUEUE
+from .transaction import SqlTransaction
+
+_CLAIMED = QueueState.CLAIMED.value
+_HELD = QueueState.HELD.value
+_HAVING_THE_KEY = [QueueState.READY.value, QueueState.WAITING.value, _CLAIMED]
+
+
+class SqlRunQueue:
+    """The queue in one transaction."""
+
+    def __init__(self, transaction: SqlTransaction) -> None:
+        self._transaction = transaction
+
+    def now(self) -> datetime:
+        return self._transaction.dialect.now(self._transaction.reading)
+
+    def add(self, job: Job) -> Job:
+        if job.key is not None:
+            digest = key_digest(job.key)
+            lock_key(self._transaction, digest)
+            if job.state is not QueueState.CLAIMED:
+                job = replace(job, state=self._state_of_new(job, digest))
+        self._transaction.write(insert(RUN_QUEUE), row_of(job))
+        return job
+
+    def get(self, run_id: str) -> Job | None:
+        found = self._transaction.rows(_jobs(RUN_QUEUE.c.run_id == run_id))
+        return job_of(found[0]) if found else None
+
+    def claim(self, capacity: Capacity) -> Sequence[Job]:
+        return claim(self._transaction, capacity)
+
+    def claimed(self) -> Sequence[Job]:
+        statement = _jobs(RUN_QUEUE.c.queue_state == _CLAIMED).order_by(RUN_QUEUE.c.run_id)
+        return [job_of(row) for row in self._transaction.rows(statement)]
+
+    def renew(self, owner: str, lease: timedelta) -> Sequence[Job]:
+        held = (RUN_QUEUE.c.owner_id == owner, RUN_QUEUE.c.queue_state == _CLAIMED)
+        until = {"lease_until": self.now() + lease}
+        if not self._transaction.write(update(RUN_QUEUE).where(*held), until).rowcount:
+            return []
+        return [job_of(row) for row in self._transaction.rows(_jobs(*held))]
+
+    def put_back(self, lease: Lease, job: Job) -> bool:
+        back = {
+            "queue_state": job.state.value,
+            "ready_at": job.ready_at,
+            "failures": job.failures,
+            "losses": job.losses,
+            "owner_id": None,
+            "lease_until": None,
+        }
+        statement = update(RUN_QUEUE).where(*_held_by(lease))
+        return self._transaction.write(statement, back).rowcount == 1
+
+    def remove(self, lease: Lease) -> bool:
+        digest = self._lock_key_of(lease.run)
+        statement = delete(RUN_QUEUE).where(*_held_by(lease))
+        if self._transaction.write(statement, {}).rowcount != 1:
+            return False
+        if digest is not None:
+            self._pass_on(digest)
+        return True
+
+    def cancel(self, run_id: str) -> QueueState | None:
+        digest = self._lock_key_of(run_id)
+        # Between the question and the change another process may have changed the state: then the
+        # change finds nothing, and is made from the new state.
+        while (job := self.get(run_id)) is not None:
+            present = (RUN_QUEUE.c.run_id == run_id, RUN_QUEUE.c.queue_state == job.state.value)
+            if job.state is QueueState.CLAIMED:
+                mark = update(RUN_QUEUE).where(*present)
+                done = self._transaction.write(mark, {"cancel_requested": 1})
+            else:
+                done = self._transaction.write(delete(RUN_QUEUE).where(*present), {})
+            if done.rowcount == 1:
+                if digest is not None and job.state is not QueueState.CLAIMED:
+                    self._pass_on(digest)
+                return job.state
+        return None
+
+    def _state_of_new(self, job: Job, digest: str) -> QueueState:
+        if self._is_had(digest):
+            return QueueState.HELD
+        return self._freed(job) if job.state is QueueState.HELD else job.state
+
+    def _lock_key_of(self, run_id: str) -> str | None:
+        """The digest of a job's key, locked; the key of a job never changes."""
+        # Also where there is no job: what only reads is refused whatever it finds.
+        _ = self._transaction.writing
+        statement = select(RUN_QUEUE.c.key_digest).where(RUN_QUEUE.c.run_id == run_id)
+        found = self._transaction.rows(statement)
+        digest: str | None = found[0][0] if found else None
+        if digest is not None:
+            lock_key(self._transaction, digest)
+        return digest
+
+    def _is_had(self, digest: str) -> bool:
+        """Whether a job that is not held has the key."""
+        # One question for each state: as a range of the index it ends at the first.
+        return any(
+            self._transaction.rows(
+                self._transaction.dialect.first(
+                    select(RUN_QUEUE.c.run_id).where(
+                        RUN_QUEUE.c.key_digest == digest, RUN_QUEUE.c.queue_state == state
+                    ),
+                    1,
+                )
+            )
+            for state in _HAVING_THE_KEY
+        )
+
+    def _pass_on(self, digest: str) -> None:
+        """Let the first of the held jobs have the key, unless another one has it still."""
+        if self._is_had(digest):
+            return
+        held = (RUN_QUEUE.c.key_digest == digest, RUN_QUEUE.c.queue_state == _HELD)
+        order = (RUN_QUEUE.c.ranked_at, RUN_QUEUE.c.run_id)
+        statement = self._transaction.dialect.first(_jobs(*held).order_by(*order), 1)
+        for row in self._transaction.rows(statement):
+            change = update(RUN_QUEUE).where(
+                RUN_QUEUE.c.run_id == row.run_id, RUN_QUEUE.c.queue_state == _HELD
+            )
+            self._transaction.write(change, {"queue_state": self._freed(job_of(row)).value})
+
+    def _freed(self, job: Job) -> QueueState:
+        """What a held job becomes: one that was to wait still does, until it is due."""
+        waits = job.ready_at is not None and job.ready_at > self.now()
+        return QueueState.WAITING if waits else QueueState.READY
+
+
+def _jobs(*conditions: ColumnElement[bool]) -> Select[tuple[object, ...]]:
+    return select(*JOB_COLUMNS).where(*conditions)
+
+
+def _held_by(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    columns = RUN_QUEUE.c
+    return (
+        columns.run_id == lease.run,
+        columns.queue_state == _CLAIMED,
+        columns.fence_no == lease.fence,
+        columns.owner_id == lease.owner,
+    )

@@ -1,0 +1,176 @@
+"""Tables of runs: what they are, how they wait, what happened to them, and backfills.
+
+What is said in schema_core holds here, too. A foreign key costs one look-up for each row. Jobs and
+events pay it, being few for each run. Lines do not: they are many, and the store asks once for all
+of a call whether their run is there. What a retry, a part of a backfill or a run of a backfill
+refers to has no key either: it may be purged before them, and they keep its name.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+from .column_types import UtcTimestamp, generated_key, varchar
+from .metadata import METADATA
+
+EVENT_DETAIL_BYTES = 1000
+LINE_BYTES = 2000
+PART_PARAMETERS_BYTES = 2000
+PROGRESS_LABEL_BYTES = 400
+PROGRESS_UNIT_BYTES = 100
+
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("run_id", varchar(36), primary_key=True),
+    Column("pipeline", varchar(200), nullable=False),
+    Column("parameters_json", Text, nullable=False),
+    Column("run_state", varchar(20), nullable=False),
+    Column("created_at", UtcTimestamp, nullable=False),
+    Column("started_at", UtcTimestamp),
+    Column("finished_at", UtcTimestamp),
+    Column("parent_id", ForeignKey("runs.run_id")),
+    Column("step_name", varchar(200)),
+    Column("owner_id", varchar(500)),
+    Column("metrics_json", Text, nullable=False),
+    Column("warnings_json", Text, nullable=False),
+    Column("error_json", Text),
+    # Added to rows that were there: without a value they mean what a new Run has by default.
+    Column("trigger_kind", varchar(20)),
+    Column("partition_name", varchar(200)),
+    Column("item_no", Integer),
+    Column("attempt_no", Integer),
+    Column("forced", SmallInteger),
+    Column("output_json", Text),
+    Column("plan_json", Text),
+    Column("retry_of_id", varchar(36)),
+    Column("backfill_id", varchar(36)),
+    Column("cancel_requested_at", UtcTimestamp),
+    Column("error_category", varchar(20)),
+    # When it was finished, as long as it may be purged: what data refers to is looked at once.
+    Column("purgeable_at", UtcTimestamp),
+    # Each ends with run_id where lists are read through it: a page is a range of the index.
+    Index("ix_runs_run_state", "run_state", "run_id"),
+    Index("ix_runs_pipeline", "pipeline", "run_id"),
+    Index("ix_runs_pipeline_state", "pipeline", "run_state", "run_id"),
+    Index("ix_runs_parent_id", "parent_id", "run_id"),
+    Index("ix_runs_parent_step", "parent_id", "step_name", "run_state", "run_id"),
+    Index("ix_runs_step_name", "step_name", "run_id"),
+    Index("ix_runs_created_at", "created_at", "run_id"),
+    Index("ix_runs_partition_name", "partition_name", "run_id"),
+    Index("ix_runs_trigger_kind", "trigger_kind", "run_id"),
+    Index("ix_runs_error_category", "error_category", "run_id"),
+    Index("ix_runs_retry_of_id", "retry_of_id", "run_id"),
+    Index("ix_runs_backfill_id", "backfill_id", "run_id"),
+    Index("ix_runs_purgeable_at", "purgeable_at", "run_id"),
+)
+
+# A table of its own: most runs have none, and Db2 takes one null at most in a unique index.
+RUN_REQUESTS = Table(
+    "run_requests",
+    METADATA,
+    Column("request_id", varchar(200), primary_key=True),
+    Column("run_id", ForeignKey("runs.run_id"), nullable=False, index=True),
+)
+
+# Narrow, and gone with the end of the run.
+RUN_QUEUE = Table(
+    "run_queue",
+    METADATA,
+    Column("run_id", ForeignKey("runs.run_id"), primary_key=True),
+    Column("queue_state", varchar(10), nullable=False),
+    Column("pool", varchar(200), nullable=False),
+    Column("pipeline", varchar(200), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("ranked_at", UtcTimestamp, nullable=False),
+    Column("ready_at", UtcTimestamp),
+    Column("job_key", varchar(500)),
+    # By it keys are compared: Db2 takes a text with a blank at its end for the one without.
+    Column("key_digest", varchar(64)),
+    Column("attached", SmallInteger, nullable=False),
+    Column("retry_json", varchar(500)),
+    Column("timeout_seconds", Double),
+    Column("failures", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("attempt_no", Integer, nullable=False),
+    Column("fence_no", BigInteger, nullable=False),
+    Column("owner_id", varchar(500)),
+    Column("lease_until", UtcTimestamp),
+    Column("cancel_requested", SmallInteger, nullable=False),
+    Column("progress_label", varchar(PROGRESS_LABEL_BYTES)),
+    Column("progress_done", BigInteger),
+    Column("progress_total", BigInteger),
+    Column("progress_unit", varchar(PROGRESS_UNIT_BYTES)),
+    Index("ix_run_queue_lane", "queue_state", "pool", "pipeline", "ranked_at", "run_id"),
+    Index("ix_run_queue_due", "queue_state", "ready_at"),
+    Index("ix_run_queue_key", "key_digest", "queue_state", "ranked_at", "run_id"),
+    Index("ix_run_queue_owner_id", "owner_id"),
+)
+
+RUN_EVENTS = Table(
+    "run_events",
+    METADATA,
+    Column("event_key", generated_key(), Identity(), primary_key=True),
+    Column("run_id", ForeignKey("runs.run_id"), nullable=False),
+    Column("event_kind", varchar(20), nullable=False),
+    Column("event_at", UtcTimestamp, nullable=False),
+    Column("attempt_no", Integer, nullable=False),
+    Column("fence_no", BigInteger, nullable=False),
+    Column("owner_id", varchar(500)),
+    Column("detail_json", varchar(EVENT_DETAIL_BYTES), nullable=False),
+    Column("detail_long", Text),
+    Index("ix_run_events_run_id", "run_id", "event_key"),
+)
+
+RUN_LOG_LINES = Table(
+    "run_log_lines",
+    METADATA,
+    Column("run_id", varchar(36), primary_key=True),
+    Column("line_no", Integer, primary_key=True, autoincrement=False),
+    Column("logged_at", UtcTimestamp, nullable=False),
+    Column("log_level", varchar(20), nullable=False),
+    Column("line_text", varchar(LINE_BYTES), nullable=False),
+)
+
+BACKFILLS = Table(
+    "backfills",
+    METADATA,
+    Column("backfill_id", varchar(36), primary_key=True),
+    Column("pipeline", varchar(200), nullable=False),
+    Column("backfill_state", varchar(20), nullable=False),
+    Column("first_date", Date, nullable=False),
+    Column("last_date", Date, nullable=False),
+    Column("wanted_states_json", varchar(500), nullable=False),
+    Column("parameters_json", Text, nullable=False),
+    Column("max_active", Integer, nullable=False),
+    Column("forced", SmallInteger, nullable=False),
+    Column("created_at", UtcTimestamp, nullable=False),
+    Column("finished_at", UtcTimestamp),
+    Column("step_json", Text, nullable=False),
+)
+
+BACKFILL_PARTS = Table(
+    "backfill_parts",
+    METADATA,
+    Column("backfill_id", ForeignKey("backfills.backfill_id"), primary_key=True),
+    Column("part_no", Integer, primary_key=True, autoincrement=False),
+    Column("partition_name", varchar(200), nullable=False),
+    Column("parameters_json", varchar(PART_PARAMETERS_BYTES), nullable=False),
+    Column("parameters_long", Text),
+    Column("reason", varchar(500), nullable=False),
+    Column("part_state", varchar(20), nullable=False),
+    Column("run_id", varchar(36)),
+    Index("ix_backfill_parts_state", "backfill_id", "part_state", "part_no"),
+)

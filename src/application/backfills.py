@@ -1,0 +1,315 @@
+"""Backfills: made from what is known of each partition, then paused, resumed, cancelled, read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from ..domain.backfills import Backfill, BackfillPart, BackfillState, PartState
+from ..domain.errors import ValidationError
+from ..domain.partitions import PartitionKey, PartitionSpace, PartitionState, Surveyed
+from ..domain.runs import RunFilter, RunState
+from ..ports.runtime import Clock, Ids
+from ..ports.storage import Store, UnitOfWork
+from .catalog import Catalog
+from .lifecycle import Lifecycle
+from .submissions import Submission, prepared
+from .unit_attempts import undisturbed
+
+MOST_ACTIVE = 1_000
+
+Survey = Callable[[UnitOfWork, Sequence[PartitionKey], Mapping[str, Any]], Sequence[Surveyed]]
+"""What is known of partitions, in their order, given the parameters of the backfill."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillRequest:
+    """One pipeline over the partitions from ``first`` to ``last``.
+
+    ``parameters`` go to every run; those that name partitions narrow them. ``only`` keeps
+    partitions in these states, all that the source has when it is empty.
+    """
+
+    pipeline: str
+    first: date
+    last: date
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    only: tuple[PartitionState, ...] = ()
+    max_active: int = 4
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillSurvey:
+    """The partitions that would run, in their order, and the others, each with its reason."""
+
+    wanted: Sequence[Surveyed]
+    others: Sequence[Surveyed]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateBackfill:
+    """Plans backfills, and makes them: all partitions in one transaction, or none.
+
+    ``surveys`` tells more of the partitions of some pipelines than run history does.
+    """
+
+    store: Store
+    clock: Clock
+    ids: Ids
+    catalog: Catalog
+    lifecycle: Lifecycle
+    surveys: Mapping[str, Survey] = field(default_factory=dict)
+
+    def survey(self, request: BackfillRequest) -> BackfillSurvey:
+        """What would be run, without running it.
+
+        Raises a ValidationError for a pipeline without partitions and for wrong parameters.
+        """
+        space = self._space(request.pipeline)
+        if not 1 <= request.max_active <= MOST_ACTIVE:
+            raise ValidationError(
+                f"{request.max_active} partitions at once", hint=f"give 1 to {MOST_ACTIVE}"
+            )
+        chosen, given = _chosen(space, request.parameters)
+        keys = list(space.between(request.first, request.last, chosen))
+        with self.store.read() as unit:
+            survey = self.surveys.get(request.pipeline) or self._history(request.pipeline)
+            found = survey(unit, keys, given)
+        wanted = [item for item in found if _is_wanted(item, request.only)]
+        others = [item for item in found if not _is_wanted(item, request.only)]
+        return BackfillSurvey(wanted, others)
+
+    def __call__(self, request: BackfillRequest) -> tuple[Backfill, BackfillSurvey]:
+        """The backfill, its first partitions queued; raises as :meth:`survey` does.
+
+        Raises a ValidationError as well when no partition is wanted.
+        """
+        survey = self.survey(request)
+        if not survey.wanted:
+            raise ValidationError(
+                f"none of the {len(survey.others)} partitions is wanted: {_summed(survey.others)}",
+                hint="--dry-run --all tells why of each; widen --only, or the time",
+            )
+        backfill_id = self.ids.new()
+        parts = [
+            BackfillPart(
+                backfill=backfill_id,
+                number=number,
+                partition=str(item.key),
+                parameters=self._stored(request, item),
+                reason=f"{item.state.value}: {item.reason}",
+            )
+            for number, item in enumerate(survey.wanted, 1)
+        ]
+        return undisturbed(lambda: self._add(request, backfill_id, parts)), survey
+
+    def _add(
+        self, request: BackfillRequest, backfill_id: str, parts: Sequence[BackfillPart]
+    ) -> Backfill:
+        with self.store.write() as unit:
+            backfill = Backfill(
+                id=backfill_id,
+                pipeline=request.pipeline,
+                state=BackfillState.RUNNING,
+                first=request.first,
+                last=request.last,
+                only=request.only,
+                parameters={name: str(value) for name, value in request.parameters.items()},
+                max_active=request.max_active,
+                force=request.force,
+                created_at=unit.queue.now(),
+                step=self.catalog.planned_pipeline(request.pipeline).to_dict(),
+            )
+            unit.backfills.add(backfill, parts)
+            self.lifecycle.progression.fill(unit, backfill)
+            unit.commit()
+        return backfill
+
+    def _space(self, name: str) -> PartitionSpace:
+        space = None
+        if self.catalog.workflows.find(name) is None:
+            space = self.catalog.pipeline(name).partitions
+        if space is None:
+            known = [item.name for item in self.catalog.pipelines if item.partitions is not None]
+            raise ValidationError(
+                f"{name} has no partitions to go over",
+                hint=f"these have: {', '.join(known) or 'none'}; declare a pipeline with "
+                "partitions=",
+            )
+        return space
+
+    def _stored(self, request: BackfillRequest, item: Surveyed) -> Mapping[str, Any]:
+        """The parameters of one partition's run; raises for those that are wrong, or secret."""
+        submission = Submission(request.pipeline, item.parameters)
+        return prepared(self.catalog, self.ids, submission, self.clock.now()).run.parameters
+
+    def _history(self, pipeline: str) -> Survey:
+        """Tells from run history alone."""
+
+        def survey(
+            unit: UnitOfWork, keys: Sequence[PartitionKey], given: Mapping[str, Any]
+        ) -> list[Surveyed]:
+            return [
+                Surveyed(key, *_from_history(unit, pipeline, key), {**given, **key.parameters})
+                for key in keys
+            ]
+
+        return survey
+
+
+@dataclass(frozen=True, slots=True)
+class ControlBackfill:
+    """Pauses, resumes and cancels backfills. What they have queued already is executed."""
+
+    store: Store
+    lifecycle: Lifecycle
+
+    def pause(self, backfill_id: str) -> Backfill:
+        """Queue no further partitions; those that are active go on to their end."""
+        return self._change(backfill_id, [BackfillState.RUNNING], BackfillState.PAUSED)
+
+    def resume(self, backfill_id: str) -> Backfill:
+        """Go on where it was paused."""
+        return self._change(backfill_id, [BackfillState.PAUSED], BackfillState.RUNNING)
+
+    def cancel(self, backfill_id: str) -> Backfill:
+        """Cancel the partitions that are active, and all that are still planned."""
+        live = [BackfillState.RUNNING, BackfillState.PAUSED]
+        return self._change(backfill_id, live, BackfillState.CANCELLED)
+
+    def _change(
+        self, backfill_id: str, expected: Collection[BackfillState], state: BackfillState
+    ) -> Backfill:
+        return undisturbed(lambda: self._changed(backfill_id, expected, state))
+
+    def _changed(
+        self, backfill_id: str, expected: Collection[BackfillState], state: BackfillState
+    ) -> Backfill:
+        with self.store.write() as unit:
+            held = unit.backfills.hold(backfill_id)
+            if held is None:
+                raise backfill_not_found(backfill_id)
+            if held.state is state:
+                return held
+            finished = unit.queue.now() if state.final else None
+            if not unit.backfills.change(
+                backfill_id, expected=expected, state=state, finished_at=finished
+            ):
+                raise ValidationError(
+                    f"backfill {backfill_id} is {held.state.value}",
+                    hint=f"only one that is {' or '.join(expected)} can be {state.value}",
+                )
+            if state is BackfillState.CANCELLED:
+                self._cancel_parts(unit, backfill_id)
+            changed = unit.backfills.get(backfill_id) or held
+            if state is BackfillState.RUNNING:
+                self.lifecycle.progression.fill(unit, changed)
+                changed = unit.backfills.get(backfill_id) or changed
+            unit.commit()
+        return changed
+
+    def _cancel_parts(self, unit: UnitOfWork, backfill_id: str) -> None:
+        while planned := unit.backfills.parts(backfill_id, states=[PartState.PLANNED]):
+            for part in planned:
+                unit.backfills.change_part(
+                    backfill_id,
+                    part.number,
+                    expected=PartState.PLANNED,
+                    state=PartState.CANCELLED,
+                )
+        for part in unit.backfills.parts(backfill_id, states=[PartState.ACTIVE]):
+            if part.run is not None:
+                self.lifecycle.cancel(unit, part.run)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBackfills:
+    """Answers questions about backfills."""
+
+    store: Store
+
+    def get(self, backfill_id: str) -> Backfill:
+        """Raises a ValidationError when there is none."""
+        with self.store.read() as unit:
+            found = unit.backfills.get(backfill_id)
+        if found is None:
+            raise backfill_not_found(backfill_id)
+        return found
+
+    def list(self, *, before: str | None = None, limit: int = 50) -> Sequence[Backfill]:
+        """Newest first."""
+        with self.store.read() as unit:
+            return unit.backfills.list(before=before, limit=limit)
+
+    def counts(self, backfill_id: str) -> Mapping[PartState, int]:
+        """How many partitions are in which state."""
+        with self.store.read() as unit:
+            return unit.backfills.counts(backfill_id)
+
+    def parts(
+        self,
+        backfill_id: str,
+        *,
+        states: Collection[PartState] = (),
+        after: int = 0,
+        limit: int = 1000,
+    ) -> Sequence[BackfillPart]:
+        """Partitions by number, from the one after ``after``."""
+        with self.store.read() as unit:
+            return unit.backfills.parts(backfill_id, states=states, after=after, limit=limit)
+
+
+def backfill_not_found(backfill_id: str) -> ValidationError:
+    """The error for a backfill that does not exist; its metadata names the ``resource``."""
+    return ValidationError(
+        f"there is no backfill {backfill_id}",
+        hint="spine backfill list shows which there are",
+        metadata={"resource": f"backfills/{backfill_id}"},
+    )
+
+
+def _chosen(
+    space: PartitionSpace, parameters: Mapping[str, Any]
+) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """Values that narrow the partitions, and the parameters that go to every run."""
+    chosen: dict[str, list[str]] = {}
+    given: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if name == space.period:
+            raise ValidationError(
+                f"{name} is given for each partition", hint="give --from and --to instead"
+            )
+        if name in space.values:
+            items = value.split(",") if isinstance(value, str) else list(value)
+            chosen[name] = [str(item).strip() for item in items]
+        else:
+            given[name] = value
+    return chosen, given
+
+
+def _is_wanted(item: Surveyed, only: Collection[PartitionState]) -> bool:
+    return item.state is not PartitionState.UNAVAILABLE and (not only or item.state in only)
+
+
+def _summed(items: Sequence[Surveyed]) -> str:
+    counts: dict[str, int] = {}
+    for item in items:
+        counts[item.state.value] = counts.get(item.state.value, 0) + 1
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+
+
+def _from_history(unit: UnitOfWork, pipeline: str, key: PartitionKey) -> tuple[PartitionState, str]:
+    asked = RunFilter(pipeline=pipeline, partition=str(key), limit=20)
+    runs = unit.runs.list(asked)
+    ended = next((run for run in runs if run.state in (RunState.SUCCEEDED, RunState.FAILED)), None)
+    if ended is None:
+        live = next((run for run in runs if not run.state.final), None)
+        if live is not None:
+            return PartitionState.CURRENT, f"run {live.id} is {live.state.value}"
+        return PartitionState.MISSING, "no run of it has ended"
+    if ended.state is RunState.FAILED:
+        return PartitionState.FAILED, f"run {ended.id} failed: {ended.error or 'unknown'}"
+    return PartitionState.CURRENT, f"done by run {ended.id}"

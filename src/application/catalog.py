@@ -1,0 +1,227 @@
+"""All that can be run, by name: pipelines, workflows, and the functions that are steps of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, get_type_hints
+
+from ..domain.errors import ConfigurationError, ValidationError
+from ..domain.parameters import Param, ParameterSpec, parse_parameters
+from ..domain.pipelines import Pipeline
+from ..domain.plans import Plan, PlannedStep
+from ..domain.queueing import DEFAULT_POOL
+from ..domain.references import Origin, reference
+from ..domain.registry import Registry
+from ..domain.retries import NO_RETRY
+from ..domain.workflows import Step, Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """The code behind a name.
+
+    ``specs`` are its declared parameters; those of a step's function are what the step gives it,
+    and converted only as far as its annotations say.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    specs: tuple[ParameterSpec, ...]
+    typed: bool = True
+
+    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """``given`` as what the function takes; raises a ValidationError for what is wrong."""
+        if self.typed:
+            return parse_parameters(self.specs, given, pipeline=self.name)
+        known = tuple(spec for spec in self.specs if spec.name in given)
+        return {**given, **parse_parameters(known, _only(given, known), pipeline=self.name)}
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What this process knows. Others may know more, and run it."""
+
+    pipelines: Registry[Pipeline]
+    workflows: Registry[Workflow]
+    _functions: dict[str, tuple[Workflow, Step]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        functions = {
+            graph.function_name(step): (graph, step)
+            for graph in self.workflows
+            for step in graph.steps
+            if step.pipeline is None
+        }
+        object.__setattr__(self, "_functions", functions)
+
+    @cached_property
+    def lanes(self) -> Mapping[str, int | None]:
+        """Names of all code that a worker can run, with the most runs of it at once."""
+        return {
+            **{item.name: item.max_active for item in self.pipelines},
+            **dict.fromkeys(self._functions),
+        }
+
+    def pipeline(self, name: str) -> Pipeline:
+        """Raises a ValidationError that suggests the nearest name for an unknown one."""
+        try:
+            return self.pipelines.get(name)
+        except ValidationError as error:
+            raise ValidationError(
+                f"there is no pipeline or workflow named {name!r}",
+                hint=f"{error.hint}; spine pipelines list shows all",
+            ) from None
+
+    def runnable(self, name: str) -> Runnable:
+        """The code of a pipeline or of a step; raises a ValidationError for an unknown name."""
+        if name in self._functions:
+            graph, step = self._functions[name]
+            function = step.run
+            assert callable(function)  # noqa: S101  # a Step runs a name or a function, by its type
+            hidden = self.secret_inputs(graph)
+            secret = {n for n, v in step.parameters.items() if _input(v) in hidden}
+            return Runnable(name, function, _function_specs(function, step, secret), typed=False)
+        found = self.pipeline(name)
+        return Runnable(name, found.function, found.parameters)
+
+    def plan(self, graph: Workflow, attached_to: str | None = None, priority: int = 0) -> Plan:
+        """The graph with all that its runs need, workflows inside it included."""
+        steps = tuple(self._planned(graph, step, attached_to, priority) for step in graph.steps)
+        return Plan(steps, attached_to, priority)
+
+    def planned_pipeline(self, name: str) -> PlannedStep:
+        """A pipeline or workflow as the only step of something; its parameters come later."""
+        graph = self.workflows.find(name)
+        if graph is None:
+            self.pipeline(name)
+        step = Step(name, name)
+        return self._planned(graph or Workflow(name, "", (step,)), step, None, 0)
+
+    def _planned(
+        self, graph: Workflow, step: Step, attached_to: str | None, priority: int
+    ) -> PlannedStep:
+        found = self.pipelines.find(step.pipeline) if step.pipeline else None
+        nested = self.workflows.find(step.pipeline) if step.pipeline else None
+        pool = step.pool or (found.pool if found else DEFAULT_POOL)
+        return PlannedStep(
+            name=step.name,
+            pipeline=step.pipeline or graph.function_name(step),
+            parameters=dict(step.parameters),
+            after=step.after,
+            when=step.when,
+            each=step.each,
+            retry=step.retry or (found.retry if found else NO_RETRY),
+            timeout=step.timeout or (found.timeout if found else None),
+            pool=pool,
+            even_if_skipped=step.even_if_skipped,
+            key=found.key if found else None,
+            partition=found.partition if found else None,
+            plan=None if nested is None else self.plan(nested, attached_to, priority),
+        )
+
+    def check_inputs(
+        self, graph: Workflow, given: Mapping[str, Any], inside: tuple[str, ...] = ()
+    ) -> None:
+        """All parameters of all steps that are known beforehand are right before the first runs."""
+        way = (*inside, graph.name)
+        if graph.name in inside:
+            raise ConfigurationError(
+                f"workflow {graph.name} runs itself: {' -> '.join(way)}",
+                hint="remove the step that leads back to it",
+            )
+        _check_names(graph, given)
+        for step in graph.steps:
+            if step.pipeline is None:
+                continue
+            nested = self.workflows.find(step.pipeline)
+            known = _known(step, given)
+            if nested is not None:
+                later = dict.fromkeys(step.parameters.keys() - known.keys())
+                self.check_inputs(nested, {**known, **later}, way)
+            else:
+                _check_step(self.pipeline(step.pipeline), step, known)
+
+    def secret_inputs(self, graph: Workflow) -> frozenset[str]:
+        """The workflow's own parameters that reach a secret parameter of one of its steps."""
+        found: set[str] = set()
+        for step in graph.steps:
+            if step.pipeline is None:
+                continue
+            nested = self.workflows.find(step.pipeline)
+            secret = (
+                self.secret_inputs(nested)
+                if nested is not None
+                else {s.name for s in self.pipeline(step.pipeline).parameters if s.doc.secret}
+            )
+            found |= {
+                inner
+                for name, value in step.parameters.items()
+                if name in secret and (inner := _input(value))
+            }
+        return frozenset(found)
+
+
+def _input(value: Any) -> str | None:
+    """The workflow's parameter that a step's parameter refers to."""
+    found = reference(value)
+    return found.name if found is not None and found.origin is Origin.INPUT else None
+
+
+def _known(step: Step, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a step that do not wait for what other steps return."""
+    known: dict[str, Any] = {}
+    for name, value in step.parameters.items():
+        found = reference(value)
+        if found is None:
+            known[name] = value
+        elif found.origin is Origin.INPUT:
+            known[name] = given.get(found.name)
+    return known
+
+
+def _check_step(found: Pipeline, step: Step, known: Mapping[str, Any]) -> None:
+    """Names of all parameters, and the values of those that are known."""
+    later = step.parameters.keys() - known.keys()
+    specs = tuple(
+        spec if spec.name not in later else ParameterSpec(spec.name, spec.annotation, None)
+        for spec in found.parameters
+    )
+    unknown = dict.fromkeys(later - {spec.name for spec in specs})
+    parse_parameters(specs, {**known, **unknown}, pipeline=found.name)
+
+
+def _check_names(graph: Workflow, given: Mapping[str, Any]) -> None:
+    unknown = [name for name in given if name not in graph.inputs]
+    missing = [name for name in graph.inputs if name not in given]
+    if unknown or missing:
+        problems = [
+            *([f"missing {', '.join(missing)}"] if missing else []),
+            *([f"unknown {', '.join(unknown)}"] if unknown else []),
+        ]
+        raise ValidationError(
+            f"wrong parameters for workflow {graph.name}: {'; '.join(problems)}",
+            hint=f"it takes {', '.join(graph.inputs) or 'no parameters'}",
+        )
+
+
+def _function_specs(
+    function: Callable[..., Any], step: Step, secret: set[str]
+) -> tuple[ParameterSpec, ...]:
+    """What a step gives its function, with the types that its signature tells."""
+    try:
+        hints = get_type_hints(function)
+    except NameError:
+        hints = {}  # it is called with what there is
+    accepted = inspect.signature(function).parameters
+    return tuple(
+        ParameterSpec(name, hints.get(name, Any), doc=Param(secret=name in secret))
+        for name in step.parameters
+        if name in accepted
+    )
+
+
+def _only(given: Mapping[str, Any], specs: tuple[ParameterSpec, ...]) -> dict[str, Any]:
+    return {spec.name: given[spec.name] for spec in specs}

@@ -1,0 +1,357 @@
+"""The life of a run: every change of its state, in the transaction of whoever makes it.
+
+Locks are taken from the top: a backfill, then a workflow's run, then what is inside it. All
+times are the store's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..domain.errors import (
+    Category,
+    ErrorContext,
+    LeaseLostError,
+    SpineError,
+)
+from ..domain.queueing import Capacity, Job, Lease, QueueState
+from ..domain.runs import EventKind, Run, RunEvent, RunFilter, RunState
+from ..ports.runtime import Chance, Processes
+from ..ports.storage import UnitOfWork
+from .progression import Progression
+from .submissions import Prepared
+
+MOST_LOSSES = 10
+"""So often the process of a run may vanish before the run itself is taken for the reason."""
+
+_PAGE = 500
+_ENDS = {
+    RunState.SUCCEEDED: EventKind.SUCCEEDED,
+    RunState.FAILED: EventKind.FAILED,
+    RunState.CANCELLED: EventKind.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """What may become of a run. Each method is a part of the caller's unit of work."""
+
+    progression: Progression
+    processes: Processes
+    chance: Chance
+
+    def submit(self, unit: UnitOfWork, item: Prepared, *, request: str | None = None) -> Run:
+        """Queue a run that no process holds; a workflow's steps are queued instead of it."""
+        at = unit.queue.now()
+        run = replace(item.run, created_at=at)
+        unit.runs.add(run, request=request)
+        unit.journal.record([RunEvent(run.id, EventKind.SUBMITTED, at)])
+        if item.plan is None:
+            # Ranked by the store's time, whatever the clock says of the process that asks.
+            unit.queue.add(_moved(item.job, at - item.run.created_at))
+        else:
+            self.progression.advance(unit, run)
+        return run
+
+    def begin(self, unit: UnitOfWork, item: Prepared, owner: str, lease: timedelta) -> Job:
+        """Store a run that its process executes itself: claimed from its first moment on."""
+        at = unit.queue.now()
+        job = replace(
+            item.job,
+            state=QueueState.CLAIMED,
+            ranked_at=at,
+            owner=owner,
+            attempt=1,
+            fence=1,
+            lease_until=at + lease,
+        )
+        run = replace(
+            item.run,
+            state=RunState.RUNNING,
+            created_at=at,
+            started_at=at,
+            owner=owner,
+            attempt=1,
+        )
+        unit.runs.add(run)
+        unit.queue.add(job)
+        unit.journal.record(
+            [
+                RunEvent(run.id, EventKind.SUBMITTED, at),
+                RunEvent(run.id, EventKind.CLAIMED, at, 1, 1, owner),
+            ]
+        )
+        if item.plan is not None:
+            self.progression.advance(unit, run)
+        return job
+
+    def claim(self, unit: UnitOfWork, capacity: Capacity) -> Sequence[Job]:
+        """Take what a worker has room for; its runs are RUNNING from now on."""
+        jobs = unit.queue.claim(capacity)
+        if not jobs:
+            return jobs
+        at = unit.queue.now()
+        begun = unit.runs.begin([job.run for job in jobs], owner=capacity.owner, at=at)
+        if begun != len(jobs):
+            raise SpineError(
+                f"{len(jobs) - begun} of {len(jobs)} claimed runs were not pending",
+                hint="this is a defect: a job must not outlive its run",
+                metadata={"runs": [job.run for job in jobs]},
+            )
+        unit.journal.record(_event(job, EventKind.CLAIMED, at) for job in jobs)
+        self.progression.begin_above(unit, jobs, at)
+        return jobs
+
+    def finish(self, unit: UnitOfWork, lease: Lease, run: Run) -> Run:
+        """Write the final outcome of a claimed run, and go on with what waits for it.
+
+        Raises a LeaseLostError when another process holds the run, or it is final already.
+        """
+        self.progression.hold_above(unit, run)
+        job = _present(unit, lease)
+        if not unit.queue.remove(lease):
+            raise lease_lost(lease.run)
+        return self._close(unit, job, run)
+
+    def fail(self, unit: UnitOfWork, lease: Lease, run: Run) -> Run:
+        """End a claimed run with its error, unless it was cancelled or is to be tried again.
+
+        Raises as :meth:`finish` does.
+        """
+        self.progression.hold_above(unit, run)
+        job = _present(unit, lease)
+        error = run.error
+        assert error is not None  # noqa: S101  # a run fails for a reason
+        if not job.cancel_requested:
+            failures = job.failures + 1
+            pause = job.retry.wait(error, failures, self.chance.draw())
+            if pause is not None:
+                return self._retry_later(unit, job, run, failures, pause)
+        if not unit.queue.remove(lease):
+            raise lease_lost(lease.run)
+        state = RunState.CANCELLED if job.cancel_requested else RunState.FAILED
+        return self._close(unit, job, replace(run, state=state))
+
+    def release(self, unit: UnitOfWork, lease: Lease, *, lost: bool = False) -> bool:
+        """Give a claimed run back undone, so that another process takes it at once.
+
+        ``lost`` counts it among those whose process vanished. False when the lease was lost. A run
+        that is attached or to be cancelled ends instead.
+        """
+        if lost:
+            return self._let_go(unit, lease, EventKind.LEASE_LOST, losses=1)
+        return self._let_go(unit, lease, EventKind.RELEASED, losses=0)
+
+    def reap(self, unit: UnitOfWork) -> int:
+        """Take back what vanished processes held; how many runs that were."""
+        at = unit.queue.now()
+        lost = [job for job in unit.queue.claimed() if self.vanished(job, at)]
+        return sum(self._let_go(unit, job.lease, EventKind.LEASE_LOST, losses=1) for job in lost)
+
+    def vanished(self, job: Job, at: datetime) -> bool:
+        """Whether nobody holds a claimed job any more."""
+        if job.lease_until is None or job.lease_until < at:
+            return True
+        return job.owner is not None and not self.processes.alive(job.owner)
+
+    def cancel(self, unit: UnitOfWork, run_id: str) -> Run | None:
+        """Ask for a run to be cancelled, with all that is inside it; the run as it stands then.
+
+        What waits is cancelled at once; what is executed is told, and ends when its process has
+        noticed. None when there is no such run; a final run stays as it is.
+        """
+        found = unit.runs.get(run_id)
+        if found is None:
+            return None
+        self.progression.hold_above(unit, found)
+        self._cancel(unit, run_id)
+        return unit.runs.get(run_id)
+
+    def release_tree(self, unit: UnitOfWork, run_id: str) -> None:
+        """End all that is live of a run that was cancelled, and that no process executes."""
+        run = unit.runs.hold(run_id)
+        if run is None or run.state.final:
+            return
+        for part in _live_parts(unit, run_id):
+            self.release_tree(unit, part.id)
+        job = unit.queue.get(run_id)
+        if job is not None and job.state is QueueState.CLAIMED and run.plan is None:
+            self._let_go(unit, job.lease, EventKind.RELEASED, losses=0)
+
+    def _cancel(self, unit: UnitOfWork, run_id: str) -> None:
+        run = unit.runs.hold(run_id)
+        if run is None or run.state.final:
+            return
+        at = unit.queue.now()
+        if unit.runs.request_cancel(run_id, at):
+            unit.journal.record([RunEvent(run_id, EventKind.CANCEL_REQUESTED, at)])
+        for child in _live_parts(unit, run_id):
+            self._cancel(unit, child.id)
+        if run.plan is not None:
+            self.progression.advance(unit, replace(run, cancel_requested_at=at))
+            return
+        job = unit.queue.get(run_id)
+        before = unit.queue.cancel(run_id)
+        if before is not None and before is not QueueState.CLAIMED and job is not None:
+            error = cancelled(run)
+            self._close(unit, job, replace(run, state=RunState.CANCELLED, error=error))
+
+    # What the changes above have in common
+
+    def _close(self, unit: UnitOfWork, job: Job, run: Run) -> Run:
+        """Write the outcome of a run whose job is gone."""
+        at = unit.queue.now()
+        run = replace(run, finished_at=at)
+        if not unit.runs.finish(run):
+            raise lease_lost(run.id)
+        detail = {} if run.error is None else {"error": run.error.to_dict()}
+        unit.journal.record([_event(job, _ENDS[run.state], at, detail)])
+        self._abandon_parts(unit, run.id, at)
+        self.progression.after(unit, run)
+        return run
+
+    def _retry_later(
+        self, unit: UnitOfWork, job: Job, run: Run, failures: int, pause: float
+    ) -> Run:
+        at = unit.queue.now()
+        due = at + timedelta(seconds=pause)
+        waiting = replace(
+            job,
+            state=QueueState.WAITING if pause else QueueState.READY,
+            ready_at=due,
+            failures=failures,
+        )
+        assert run.error is not None  # noqa: S101  # as the caller has seen
+        detail = {
+            "error": run.error.to_dict(),
+            "pause": pause,
+            "due": due.isoformat(),
+            "attempts": job.retry.attempts,
+        }
+        self._back(unit, job.lease, waiting, EventKind.RETRY_SCHEDULED, detail)
+        return replace(run, state=RunState.PENDING, finished_at=None)
+
+    def _let_go(self, unit: UnitOfWork, lease: Lease, kind: EventKind, *, losses: int) -> bool:
+        """Give a job back to the queue, or end it when no one is to do it again."""
+        run = unit.runs.get(lease.run)
+        if run is None:
+            return False
+        self.progression.hold_above(unit, run)
+        job = unit.queue.get(lease.run)
+        if job is None or job.state is not QueueState.CLAIMED or job.lease != lease:
+            return False
+        lost = job.losses + losses
+        if not job.attached and not job.cancel_requested and lost <= MOST_LOSSES:
+            waiting = replace(job, state=QueueState.READY, ready_at=None, losses=lost)
+            self._back(unit, lease, waiting, kind, {"losses": lost})
+            return True
+        if not unit.queue.remove(lease):
+            return False
+        unit.journal.record([_event(job, kind, unit.queue.now())])
+        if job.cancel_requested:
+            ended = replace(run, state=RunState.CANCELLED, error=cancelled(run))
+        else:
+            ended = replace(run, state=RunState.FAILED, error=_vanished_error(run, job, lost))
+        # Its steps have no other process either.
+        self._abandon_parts(unit, run.id, unit.queue.now())
+        self._close(unit, job, ended)
+        return True
+
+    def _back(
+        self,
+        unit: UnitOfWork,
+        lease: Lease,
+        job: Job,
+        kind: EventKind,
+        detail: Mapping[str, Any],
+    ) -> None:
+        if not unit.queue.put_back(lease, job) or not unit.runs.put_back(lease.run):
+            raise lease_lost(lease.run)
+        at = unit.queue.now()
+        unit.journal.record([_event(replace(job, owner=lease.owner), kind, at, detail)])
+        self._abandon_parts(unit, lease.run, at)
+
+    def _abandon_parts(self, unit: UnitOfWork, run_id: str, at: datetime) -> None:
+        """End what is left live inside a run whose process executes it no more."""
+        for part in _live_parts(unit, run_id):
+            job = unit.queue.get(part.id)
+            if job is not None and job.state is QueueState.CLAIMED:
+                unit.queue.remove(job.lease)
+            else:
+                unit.queue.cancel(part.id)
+            state = RunState.FAILED if part.state is RunState.RUNNING else RunState.CANCELLED
+            error = _vanished_error(part, job, 1)
+            if unit.runs.finish(replace(part, state=state, finished_at=at, error=error)):
+                event = RunEvent(part.id, _ENDS[state], at, detail={"error": error.to_dict()})
+                unit.journal.record([event])
+            self._abandon_parts(unit, part.id, at)
+
+
+def lease_lost(run_id: str) -> LeaseLostError:
+    """The error of a process that wanted to finish what is not its own any more."""
+    return LeaseLostError(
+        f"run {run_id} was taken over or closed by another process while it was running",
+        hint="nothing of this attempt was kept; spine runs show tells how the run goes on",
+        context=ErrorContext(run=run_id),
+    )
+
+
+def cancelled(run: Run) -> SpineError:
+    """What a run that was cancelled says of itself."""
+    return SpineError(
+        "the run was cancelled",
+        category=Category.TRANSIENT,
+        hint=f"spine runs retry {run.id} goes on with it",
+        retryable=False,
+        context=ErrorContext(run=run.id, pipeline=run.pipeline, step=run.step),
+    )
+
+
+def _vanished_error(run: Run, job: Job | None, losses: int) -> SpineError:
+    context = ErrorContext(run=run.id, pipeline=run.pipeline, step=run.step)
+    if job is not None and not job.attached:
+        return SpineError(
+            f"{losses} processes that executed the run vanished before it was finished",
+            category=Category.RESOURCE,
+            hint="it most likely ends them itself: look for its use of memory, then retry it",
+            context=context,
+        )
+    return SpineError(
+        "the process that executed the run ended before it was finished",
+        hint="nothing of it was committed; run it again",
+        retryable=True,
+        context=context,
+    )
+
+
+def _present(unit: UnitOfWork, lease: Lease) -> Job:
+    job = unit.queue.get(lease.run)
+    if job is None or job.state is not QueueState.CLAIMED or job.lease != lease:
+        raise lease_lost(lease.run)
+    return job
+
+
+def _moved(job: Job, by: timedelta) -> Job:
+    ready = None if job.ready_at is None else job.ready_at + by
+    return replace(job, ranked_at=job.ranked_at + by, ready_at=ready)
+
+
+def _live_parts(unit: UnitOfWork, run_id: str) -> Iterator[Run]:
+    if not any(not count.state.final for count in unit.runs.steps(run_id)):
+        return
+    for state in (RunState.RUNNING, RunState.PENDING):
+        before = None
+        while page := unit.runs.list(
+            RunFilter(parent=run_id, state=state, before=before, limit=_PAGE)
+        ):
+            yield from page
+            before = page[-1].id
+
+
+def _event(
+    job: Job, kind: EventKind, at: datetime, detail: Mapping[str, Any] | None = None
+) -> RunEvent:
+    return RunEvent(job.run, kind, at, job.attempt, job.fence, job.owner, dict(detail or {}))

@@ -1,0 +1,175 @@
+"""Go on with a run that has ended: a new run takes over what was done, and does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+from ..domain.errors import ConfigurationError, ValidationError
+from ..domain.plans import Plan, PlannedStep
+from ..domain.redaction import MASK
+from ..domain.runs import EventKind, Run, RunEvent, RunFilter, RunState, Trigger
+from ..ports.runtime import Clock, Ids
+from ..ports.storage import Store, UnitOfWork
+from .catalog import Catalog
+from .lifecycle import Lifecycle
+from .progression import MOST_ITEMS
+from .read_runs import run_not_found
+from .submissions import Prepared, Submission, prepared
+from .unit_attempts import undisturbed
+
+
+class Extent(Enum):
+    """How much of a workflow is done again."""
+
+    FAILED = "FAILED"
+    """What did not succeed."""
+    ALL = "ALL"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRun:
+    """Makes new runs of ended ones. An ended run itself never changes."""
+
+    store: Store
+    clock: Clock
+    ids: Ids
+    catalog: Catalog
+    lifecycle: Lifecycle
+
+    def __call__(
+        self, run_id: str, *, extent: Extent = Extent.FAILED, from_step: str | None = None
+    ) -> Run:
+        """The new run, queued. ``from_step`` is done again with all that comes after it.
+
+        Raises a ValidationError when there is no such run, when it is live, a part of another one
+        or being retried already, when it succeeded and nothing of it is asked for again, or when
+        it has no such step.
+        """
+        return undisturbed(lambda: self._retry(run_id, extent, from_step))
+
+    def _retry(self, run_id: str, extent: Extent, from_step: str | None) -> Run:
+        with self.store.write() as unit:
+            old = unit.runs.hold(run_id)
+            if old is None:
+                raise run_not_found(run_id)
+            _check(old, extent, from_step)
+            _refuse_second(unit, old)
+            item = self._prepared(old)
+            again = _again(item, extent, from_step)
+            unit.runs.add(item.run)
+            at = unit.queue.now()
+            detail = {"retry_of": old.id}
+            unit.journal.record([RunEvent(item.run.id, EventKind.SUBMITTED, at, detail=detail)])
+            if item.plan is None:
+                unit.queue.add(replace(item.job, ranked_at=at))
+            else:
+                self._take_over(unit, old, item, again, at)
+                self.lifecycle.progression.advance(unit, item.run)
+            run = unit.runs.get(item.run.id) or item.run
+            unit.commit()
+        return run
+
+    def _prepared(self, old: Run) -> Prepared:
+        masked = [name for name, value in old.parameters.items() if value == MASK]
+        if masked:
+            raise ValidationError(
+                f"{', '.join(masked)} of run {old.id} is a secret, which was not stored",
+                hint="run it again with spine run, or submit it with env:NAME or file:PATH instead",
+            )
+        submission = Submission(
+            old.pipeline,
+            old.parameters,
+            force=old.force,
+            trigger=Trigger.RETRY,
+            partition=old.partition,
+            retry_of=old.id,
+        )
+        try:
+            return prepared(self.catalog, self.ids, submission, self.clock.now())
+        except ValidationError as error:
+            if old.plan is None or self.catalog.workflows.find(old.pipeline) is not None:
+                raise
+            raise ConfigurationError(
+                f"workflow {old.pipeline} is not known any more",
+                hint="add the module that declares it to SPINE_MODULES",
+                cause=error,
+            ) from error
+
+    def _take_over(
+        self, unit: UnitOfWork, old: Run, item: Prepared, again: set[str], at: datetime
+    ) -> None:
+        """Steps that were done are done in the new run as well, by reference to the old one."""
+        assert item.plan is not None  # noqa: S101  # only workflows have steps
+        for step in item.plan.steps:
+            if step.name in again:
+                continue
+            done = unit.runs.list(RunFilter(parent=old.id, step=step.name, limit=MOST_ITEMS))
+            if not done or any(run.state is not RunState.SUCCEEDED for run in done):
+                continue
+            for run in reversed(done):
+                self._reuse(unit, item.run, run, at)
+
+    def _reuse(self, unit: UnitOfWork, parent: Run, done: Run, at: datetime) -> None:
+        reused = replace(
+            done,
+            id=self.ids.new(),
+            parent=parent.id,
+            created_at=at,
+            trigger=Trigger.WORKFLOW,
+            attempt=0,
+            owner=None,
+            retry_of=done.id,
+            warnings=(*done.warnings, f"done by run {done.id}"),
+        )
+        unit.runs.add(reused)
+        unit.journal.record([RunEvent(reused.id, EventKind.REUSED, at, detail={"run": done.id})])
+
+
+def _check(old: Run, extent: Extent, from_step: str | None) -> None:
+    if not old.state.final:
+        raise ValidationError(
+            f"run {old.id} is {old.state.value}", hint="cancel it first, or wait for its end"
+        )
+    if old.parent is not None:
+        raise ValidationError(
+            f"run {old.id} is a part of run {old.parent}",
+            hint=f"spine runs retry {old.parent} does what is left of it",
+        )
+    if old.state is RunState.SUCCEEDED and extent is Extent.FAILED and from_step is None:
+        raise ValidationError(
+            f"run {old.id} has succeeded: nothing of it is left to do",
+            hint="--all does it again, --from-step NAME a part of it",
+        )
+    if from_step is not None:
+        plan = None if old.plan is None else Plan.from_dict(old.plan)
+        if plan is None or plan.step(from_step) is None:
+            steps = ", ".join(step.name for step in plan.steps) if plan else "none"
+            raise ValidationError(
+                f"run {old.id} has no step {from_step!r}", hint=f"its steps: {steps}"
+            )
+
+
+def _refuse_second(unit: UnitOfWork, old: Run) -> None:
+    for run in unit.runs.list(RunFilter(retry_of=old.id, top_level_only=True, limit=20)):
+        if not run.state.final:
+            raise ValidationError(
+                f"run {run.id} goes on with run {old.id} already",
+                hint=f"spine runs show {run.id} --follow shows how far it is",
+                metadata={"resource": f"runs/{run.id}"},
+            )
+
+
+def _again(item: Prepared, extent: Extent, from_step: str | None) -> set[str]:
+    """Names of the steps that are done again although they may have succeeded."""
+    steps: Sequence[PlannedStep] = () if item.plan is None else item.plan.steps
+    if extent is Extent.ALL:
+        return {step.name for step in steps}
+    again: set[str] = set()
+    for step in steps:
+        # Steps stand in an order in which the earlier ones come first.
+        if step.name == from_step or again.intersection(step.after):
+            again.add(step.name)
+    return again

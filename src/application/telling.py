@@ -1,0 +1,186 @@
+"""What a run tells while it is executed, and what it is told: progress and log out, cancel in.
+
+A thread looks after it every second, so that short runs pay nothing for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from ..domain.errors import SpineError
+from ..domain.queueing import Lease
+from ..domain.queueing import Progress as ProgressNote
+from ..domain.runs import LogLine, Run
+from ..ports.progress import Progress, ProgressTask
+from ..ports.storage import Store, UnitOfWork
+from .lifecycle import cancelled, lease_lost
+
+MOST_LINES = 1_000
+"""So many lines of a run's log are kept; the last one says that there were more."""
+
+_EVERY = 1.0  # seconds
+
+log = logging.getLogger(__name__)
+
+
+class RunTelling:
+    """Implements Progress for one run, keeps its log, and knows whether it is to end.
+
+    Progress is shown by ``shown`` as well. Use it as a context: outside of it nothing is written.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        lease: Lease,
+        store: Store,
+        shown: Progress,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._run = run
+        self._lease = lease
+        self._store = store
+        self._shown = shown
+        self._now = now
+        self._guard = threading.Lock()
+        self._lines: list[LogLine] = []
+        self._told = 0
+        self._note: ProgressNote | None = None
+        self._ended: SpineError | None = None
+        self._writing = threading.Lock()
+        self._paused = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look_after, name="telling", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raise what ends the run, if anything does."""
+        if self._ended is not None:
+            raise self._ended
+
+    def task(
+        self, label: str, *, total: int | None = None, unit: str = ""
+    ) -> AbstractContextManager[ProgressTask]:
+        self.check()
+        return self._task(label, total, unit)
+
+    @contextmanager
+    def _task(self, label: str, total: int | None, unit: str) -> Iterator[ProgressTask]:
+        outer = self._note
+        self._note = ProgressNote(label, 0, total, unit)
+        try:
+            with self._shown.task(label, total=total, unit=unit) as shown:
+                yield _Task(self, shown)
+        finally:
+            self._note = outer
+
+    def advanced(self, amount: int, text: str | None) -> None:
+        """Note what a task told; called by the task."""
+        self.check()
+        note = self._note
+        if note is not None:
+            label = note.label if text is None else text
+            self._note = ProgressNote(label, note.done + amount, note.total, note.unit)
+
+    def keep_line(self, level: str, text: str) -> None:
+        """Keep a line of the run's log, as far as there is room."""
+        with self._guard:
+            self._told += 1
+            if self._told < MOST_LINES:
+                self._keep(level, text)
+            elif self._told == MOST_LINES:
+                self._keep("WARNING", "further lines are not kept")
+
+    def _keep(self, level: str, text: str) -> None:
+        self._lines.append(LogLine(self._run.id, self._told, self._now(), level, text))
+
+    def pause(self) -> None:
+        """Write nothing from now on: the run's own transaction may hold what a writer needs."""
+        if not self._paused:
+            self._writing.acquire()
+            self._paused = True
+
+    def resume(self) -> None:
+        """The run's own transaction is over."""
+        if self._paused:
+            self._paused = False
+            self._writing.release()
+
+    def write_lines(self, unit: UnitOfWork) -> None:
+        """Write the lines that are not written yet, with whatever else ``unit`` writes.
+
+        Only while it is paused.
+        """
+        with self._guard:
+            lines = tuple(self._lines)
+        if lines:
+            unit.journal.log(lines)
+
+    def _look_after(self) -> None:
+        known: ProgressNote | None = None
+        while not self._stop.wait(_EVERY):
+            try:
+                self._look()
+                note = self._note
+                if (note != known or self._lines) and self._write(note):
+                    known = note
+            except Exception as error:  # the next second is another chance
+                log.debug("what run %s tells was not taken: %s", self._run.id, error)
+
+    def _look(self) -> None:
+        with self._store.read() as unit:
+            job = unit.queue.get(self._run.id)
+        if job is None or job.lease != self._lease:
+            self._ended = lease_lost(self._run.id)
+        elif job.cancel_requested:
+            self._ended = cancelled(self._run)
+
+    def _write(self, note: ProgressNote | None) -> bool:
+        if not self._writing.acquire(blocking=False):
+            return False
+        try:
+            with self._guard:
+                lines = tuple(self._lines)
+            with self._store.write() as unit:
+                if note is not None:
+                    unit.journal.note_progress(self._run.id, note)
+                if lines:
+                    unit.journal.log(lines)
+                unit.commit()
+            with self._guard:
+                del self._lines[: len(lines)]
+        finally:
+            self._writing.release()
+        return True
+
+
+class _Task:
+    def __init__(self, telling: RunTelling, shown: ProgressTask) -> None:
+        self._telling = telling
+        self._shown = shown
+
+    def advance(self, amount: int = 1) -> None:
+        self._shown.advance(amount)
+        self._telling.advanced(amount, None)
+
+    def describe(self, text: str) -> None:
+        self._shown.describe(text)
+        self._telling.advanced(0, text)

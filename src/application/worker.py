@@ -1,0 +1,303 @@
+"""A worker: takes what is queued, has it executed, and takes back what others have lost.
+
+Whatever goes wrong with the store is waited out: a worker ends when it is told to, never by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from ..domain.errors import (
+    Category,
+    ErrorContext,
+    LeaseLostError,
+    SpineError,
+    as_spine_error,
+)
+from ..domain.queueing import DEFAULT_POOL, Capacity, Job
+from ..domain.runs import Run, RunState
+from ..ports.execution import Ended, Execution, Task
+from ..ports.runtime import Clock
+from ..ports.storage import Store
+from .catalog import Catalog
+from .heartbeat import Heartbeat, Pulse
+from .lifecycle import Lifecycle, cancelled, lease_lost
+from .reaping import reap
+from .run_recorder import RunRecorder
+from .unit_attempts import undisturbed
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+_LONGEST_PAUSE = 30.0
+UNREACHABLE = "execution_unreachable"
+"""In an error's metadata: no task was begun, because there was nothing to execute it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How one worker works. ``jobs`` it executes at once; times are in seconds.
+
+    ``grace`` is how long a run that is to end may take to end by itself. ``poll`` is how often the
+    queue is looked at while there is nothing to do, ``reap`` how often for lost leases.
+    """
+
+    owner: str
+    jobs: int
+    pools: Mapping[str, int | None] = field(default_factory=lambda: {DEFAULT_POOL: None})
+    lease: timedelta = timedelta(seconds=30)
+    grace: float = 10.0
+    poll: float = 0.5
+    reap: float = 2.0
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A task under way. Times are monotonic."""
+
+    job: Job
+    since: float
+    cancel_since: float | None = None
+    releasing: bool = False
+    ended: bool = False
+
+
+class Worker:
+    """Works in the thread that calls :meth:`run`; :meth:`stop` and :meth:`abort` come from others.
+
+    ``secrets`` gives the values that the store does not hold for a job.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        catalog: Catalog,
+        lifecycle: Lifecycle,
+        execution: Execution,
+        options: WorkerOptions,
+        secrets: Callable[[Job], Mapping[str, Any]] = lambda _: {},
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._lanes = catalog.lanes
+        self._lifecycle = lifecycle
+        self._recorder = RunRecorder(store, clock, lifecycle)
+        self._execution = execution
+        self._options = options
+        self._secrets = secrets
+        self._flights: dict[str, _Flight] = {}
+        self._unsettled: list[Ended] = []
+        self._stopping: float | None = None
+        self._aborted = False
+        self._wake = threading.Event()
+        self._next_reap = 0.0
+        self._next_claim = 0.0
+        self._pause = 0.0
+        self.taken = 0
+
+    def stop(self) -> None:
+        """Take nothing more; what is under way has the grace time, then it is given back."""
+        if self._stopping is None:
+            self._stopping = self._clock.monotonic()
+        self._wake.set()
+
+    def abort(self) -> None:
+        """End now. What was under way is taken over by others once its lease has run out."""
+        self._aborted = True
+        self.stop()
+
+    def wake(self) -> None:
+        """Look at the queue now."""
+        self._wake.set()
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Work until :meth:`stop`, or until ``until`` says so while there is nothing to do."""
+        beat = Heartbeat(self._store, self._clock, self._options.owner, self._options.lease)
+        with beat:
+            while not self._aborted:
+                claimed = self._claim() if self._stopping is None else 0
+                self._settle(self._waited(busy=claimed > 0))
+                self._watch(beat)
+                if self._stopping is None:
+                    self._reap()
+                idle = not self._flights and not self._unsettled and not claimed
+                if idle and (self._stopping is not None or until()):
+                    return
+
+    # Taking
+
+    def _claim(self) -> int:
+        """Take as many jobs as there is room for; how many that were."""
+        room = self._options.jobs - len(self._flights)
+        if room < 1 or self._clock.monotonic() < self._next_claim:
+            return 0
+        capacity = Capacity(
+            self._options.owner, room, self._options.lease, self._lanes, self._options.pools
+        )
+        jobs = self._patiently("claiming", lambda: self._claimed(capacity)) or ()
+        for job in jobs:
+            self._start(job)
+        return len(jobs)
+
+    def _claimed(self, capacity: Capacity) -> tuple[Job, ...]:
+        with self._store.write() as unit:
+            jobs = tuple(self._lifecycle.claim(unit, capacity))
+            if jobs:
+                unit.commit()
+        return jobs
+
+    def _start(self, job: Job) -> None:
+        self.taken += 1
+        self._flights[job.run] = _Flight(job, self._clock.monotonic())
+        task = Task(job.lease, dict(self._secrets(job)))
+        try:
+            self._execution.start(task)
+        except Exception as error:
+            failed = as_spine_error(error, doing=f"starting run {job.run}")
+            self._unsettled.append(Ended(task, failed))
+
+    def _waited(self, *, busy: bool) -> list[Ended]:
+        """What has ended; waits a moment where nothing has."""
+        pause = 0.0 if busy and len(self._flights) < self._options.jobs else self._options.poll
+        if self._unsettled:
+            pause = min(pause, 0.1)
+        if self._flights:
+            # Short, so that a time-out, a cancellation or a stop is noticed soon.
+            return list(self._execution.wait(min(pause, 0.1)))
+        if not busy and self._stopping is None:
+            self._wake.wait(pause)
+            self._wake.clear()
+        return []
+
+    # Ending
+
+    def _settle(self, ended: list[Ended]) -> None:
+        """Record the end of tasks that could not do so themselves."""
+        left, self._unsettled = [*self._unsettled, *ended], []
+        for item in left:
+            settled = partial(self._settled, item)
+            if self._patiently(f"ending run {item.task.run}", settled):
+                self._flights.pop(item.task.run, None)
+            else:
+                self._unsettled.append(item)
+
+    def _settled(self, item: Ended) -> bool:
+        flight = self._flights.get(item.task.run)
+        error = item.error
+        if error is None or flight is None:
+            self._pause = 0.0
+            return True
+        unreachable = bool(error.context.metadata.get(UNREACHABLE))
+        if flight.releasing or (error.category is Category.DEPENDENCY and error.retryable):
+            self._release(item, lost=not flight.releasing and not unreachable)
+            if not flight.releasing:
+                self._hold_off()
+            return True
+        with self._store.read() as unit:
+            run = unit.runs.get(item.task.run)
+        if run is not None and not run.state.final:
+            where = ErrorContext(run=run.id, pipeline=run.pipeline, step=run.step)
+            self._fail(item, replace(run, state=RunState.FAILED, error=error.within(where)))
+        return True
+
+    def _fail(self, item: Ended, run: Run) -> None:
+        def write() -> None:
+            with self._store.write() as unit:
+                self._recorder.record(unit, item.task.lease, run)
+                unit.commit()
+
+        self._unless_lost(write)
+
+    def _release(self, item: Ended, *, lost: bool) -> None:
+        def write() -> None:
+            with self._store.write() as unit:
+                if self._lifecycle.release(unit, item.task.lease, lost=lost):
+                    unit.commit()
+
+        log.info("run %s is given back: %s", item.task.run, item.error)
+        self._unless_lost(write)
+
+    def _unless_lost(self, write: Callable[[], None]) -> None:
+        try:
+            undisturbed(write)
+        except LeaseLostError as error:
+            log.info("%s", error)
+
+    def _hold_off(self) -> None:
+        """Claim more slowly while there is nothing that could execute it."""
+        self._pause = min(_LONGEST_PAUSE, max(1.0, self._pause * 2))
+        self._next_claim = self._clock.monotonic() + self._pause
+
+    # Watching
+
+    def _watch(self, beat: Heartbeat) -> None:
+        """End what has taken too long, was cancelled, or is not ours any more."""
+        if not self._execution.isolated:
+            return
+        now = self._clock.monotonic()
+        for flight in self._flights.values():
+            why = None if flight.ended else self._reason(flight, beat.pulse, now)
+            if why is not None:
+                flight.ended = True
+                self._execution.end(flight.job.run, why)
+
+    def _reason(self, flight: _Flight, pulse: Pulse | None, now: float) -> SpineError | None:
+        """Why a task has to be ended now."""
+        job = flight.job
+        if pulse is not None and pulse.since > flight.since:
+            known = pulse.jobs.get(job.run)
+            if known is None or known.fence != job.fence:
+                return lease_lost(job.run)
+            if known.cancel_requested:
+                flight.cancel_since = flight.cancel_since or now
+                if now >= flight.cancel_since + self._options.grace:
+                    return self._cancelled(job)
+        if job.timeout is not None and now >= flight.since + job.timeout:
+            return _timed_out(job)
+        if self._stopping is not None and now >= self._stopping + self._options.grace:
+            flight.releasing = True
+            return SpineError("the worker was stopped", category=Category.DEPENDENCY)
+        return None
+
+    def _cancelled(self, job: Job) -> SpineError:
+        with self._store.read() as unit:
+            run = unit.runs.get(job.run)
+        return lease_lost(job.run) if run is None else cancelled(run)
+
+    def _reap(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._next_reap:
+            return
+        self._next_reap = now + self._options.reap
+        reaped = self._patiently(
+            "looking for lost leases", lambda: reap(self._store, self._clock, self._lifecycle)
+        )
+        if reaped:
+            log.warning("%s runs were taken back from processes that vanished", reaped)
+
+    def _patiently(self, doing: str, work: Callable[[], T]) -> T | None:
+        """What ``work`` answers; None when the store does not take it now."""
+        try:
+            return undisturbed(work)
+        except Exception as error:
+            failed = as_spine_error(error, doing=doing)
+            log.warning("%s failed, it is tried again: %s", doing, failed)
+            self._next_claim = self._clock.monotonic() + self._options.poll
+            return None
+
+
+def _timed_out(job: Job) -> SpineError:
+    return SpineError(
+        f"it took longer than the {job.timeout:g} s that it has, and was ended",
+        category=Category.TIMEOUT,
+        hint="allow more time, or give it less to do",
+        metadata={"timeout": job.timeout},
+    )

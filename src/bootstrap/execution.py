@@ -1,0 +1,97 @@
+"""Where runs are executed, and what the processes that execute them are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from pydantic import SecretStr
+
+from ..application.run_pipeline import RunPipeline
+from ..domain.errors import SpineError
+from ..ports.execution import Execution, Task
+from ..ports.progress import ProgressTask
+from .settings import INLINE, Settings, is_dask, load_settings
+
+ENTRY = f"{__name__}:make"
+
+Execute = Callable[[Task], SpineError | None]
+
+
+def make(given: Mapping[str, Any]) -> Execute:
+    """What executes tasks in a process of its own, with these settings and the environment's."""
+    from .container import build_container
+    from .logs import configure_logs
+
+    settings = load_settings(**given)
+    configure_logs(settings.log_level, settings.log_format)
+    return executing_here(build_container(settings, _Silent()).run_pipeline())
+
+
+def executing_here(run_pipeline: RunPipeline) -> Execute:
+    """Executes tasks in the calling thread."""
+
+    def execute(task: Task) -> SpineError | None:
+        # The parts of the run are held by whoever holds the run.
+        parts = replace(run_pipeline, owner=task.lease.owner)
+        return run_pipeline.execute.task(task, task.secrets, parts)
+
+    return execute
+
+
+def execution_for(settings: Settings, slots: int, execute: Execute) -> Execution:
+    """The execution that the settings ask for; ``execute`` is what this process would do."""
+    if settings.execution == INLINE:
+        from ..adapters.outbound.execution.inline import InlineExecution
+
+        return InlineExecution(execute)
+    if is_dask(settings.execution):
+        from ..adapters.outbound.execution.dask import DaskExecution
+
+        # Its workers have an environment of their own; a password must not cross the network.
+        return DaskExecution(settings.execution, ENTRY, {}, slots=slots)
+    return local_processes(settings, slots)
+
+
+def local_processes(settings: Settings, slots: int) -> Execution:
+    """Processes of this machine."""
+    from ..adapters.outbound.execution.processes import ProcessExecution
+
+    limit = settings.execution_memory
+    return ProcessExecution(
+        ENTRY,
+        _plain(settings),
+        slots=slots,
+        memory_limit=None if limit is None else limit * 1024 * 1024,
+    )
+
+
+def _plain(settings: Settings) -> dict[str, Any]:
+    """What was set, for a process of this machine: it goes through a pipe, secrets included."""
+    found = settings.model_dump(mode="json", exclude_unset=True)
+    for name in settings.model_fields_set:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            found[name] = value.get_secret_value()
+    return found
+
+
+class _Silent:
+    """Progress is told through the store; nobody looks at this process."""
+
+    @contextmanager
+    def task(
+        self, label: str, *, total: int | None = None, unit: str = ""
+    ) -> Iterator[ProgressTask]:
+        del label, total, unit
+        yield _SilentTask()
+
+
+class _SilentTask:
+    def advance(self, amount: int = 1) -> None:
+        """Nobody watches."""
+
+    def describe(self, text: str) -> None:
+        """Nobody watches."""

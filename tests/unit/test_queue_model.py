@@ -1,0 +1,377 @@
+"""The queue of runs against a simple model, over whatever order of calls hypothesis thinks of."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import ClassVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from market_spine.adapters.outbound.sql.store import SqlStore
+from market_spine.domain.queueing import Capacity, Job, Lease, QueueState
+from market_spine.domain.runs import Run, RunState
+from market_spine.ports.storage import Store
+from market_spine.testing.memory_store import MemoryStore
+
+START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+LONG = timedelta(minutes=10)
+OWNERS = ("ann", "bob", "cy")
+POOLS = ("light", "heavy")
+PIPELINES = ("p", "q")
+LIMITS = st.one_of(st.none(), st.integers(0, 3))
+
+
+class Place(Enum):
+    """Where a job stands: a WAITING one that is due is as good as READY."""
+
+    OPEN = "OPEN"
+    LATER = "LATER"
+    HELD = "HELD"
+    CLAIMED = "CLAIMED"
+
+
+@dataclass
+class Expected:
+    """What the model knows of a job."""
+
+    run: str
+    rank: int
+    pool: str
+    pipeline: str
+    key: str | None
+    due: bool
+    place: Place
+    fence: int = 0
+    owner: str | None = None
+    expired: bool = False
+    cancelled: bool = False
+    attached: bool = False
+
+    @property
+    def order(self) -> tuple[int, str]:
+        return self.rank, self.run
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Subclasses say how a store is made, and whether its time can be let pass."""
+
+    time_passes: ClassVar[bool] = False
+    runs = Bundle("runs")
+    leases = Bundle("leases")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = START
+        self.store = self.make_store()
+        self.jobs: dict[str, Expected] = {}
+        self.gone: set[str] = set()
+        self.fences: dict[str, int] = {}
+
+    def make_store(self) -> Store:
+        raise NotImplementedError
+
+    @rule(
+        target=runs,
+        rank=st.integers(0, 3),
+        key=st.sampled_from([None, None, "k", "l"]),
+        pool=st.sampled_from(POOLS),
+        pipeline=st.sampled_from(PIPELINES),
+        due=st.booleans(),
+        owner=st.one_of(st.none(), st.none(), st.none(), st.sampled_from(OWNERS)),
+    )
+    def add(
+        self, rank: int, key: str | None, pool: str, pipeline: str, due: bool, owner: str | None
+    ) -> str:
+        run = f"run-{len(self.jobs) + len(self.gone):03}"
+        expected = Expected(run, rank, pool, pipeline, key, due, Place.OPEN if due else Place.LATER)
+        with self.store.write() as unit:
+            now = unit.queue.now()
+            job = Job(
+                run=run,
+                pipeline=pipeline,
+                pool=pool,
+                ranked_at=START + timedelta(seconds=rank),
+                state=QueueState.READY if due else QueueState.WAITING,
+                ready_at=None if due else now + LONG,
+                key=key,
+            )
+            if owner is not None:
+                # As an attached run is: claimed by who makes it, whatever has its key.
+                lease_until = now + LONG
+                job = replace(
+                    job,
+                    state=QueueState.CLAIMED,
+                    owner=owner,
+                    fence=1,
+                    attempt=1,
+                    lease_until=lease_until,
+                )
+                expected.place, expected.fence, expected.owner = Place.CLAIMED, 1, owner
+                expected.attached = True
+            elif key is not None and any(other.key == key for other in self.jobs.values()):
+                expected.place = Place.HELD
+            unit.runs.add(Run(run, pipeline, {}, RunState.RUNNING, START))
+            assert (unit.queue.add(job).state is QueueState.HELD) == (expected.place is Place.HELD)
+            unit.commit()
+        self.jobs[run] = expected
+        return run
+
+    @rule(
+        target=leases,
+        owner=st.sampled_from(OWNERS),
+        jobs=st.integers(0, 3),
+        pools=st.dictionaries(st.sampled_from(POOLS), LIMITS, min_size=1),
+        pipelines=st.dictionaries(st.sampled_from(PIPELINES), LIMITS, min_size=1),
+        lasts=st.booleans(),
+        commits=st.sampled_from([True, True, True, False]),
+    )
+    def claim(
+        self,
+        owner: str,
+        jobs: int,
+        pools: dict[str, int | None],
+        pipelines: dict[str, int | None],
+        lasts: bool,
+        commits: bool,
+    ) -> object:
+        capacity = Capacity(owner, jobs, LONG if lasts else timedelta(0), pipelines, pools)
+        with self.store.write() as unit:
+            claimed = unit.queue.claim(capacity)
+            if commits:
+                unit.commit()
+        assert [job.run for job in claimed] == self._claimable(capacity)
+        if not commits:
+            return multiple()
+        for job in claimed:
+            expected = self.jobs[job.run]
+            expected.place, expected.owner, expected.expired = Place.CLAIMED, owner, not lasts
+            expected.fence += 1
+        return multiple(*(job.lease for job in claimed))
+
+    @rule(owner=st.sampled_from(OWNERS))
+    def renew(self, owner: str) -> None:
+        with self.store.write() as unit:
+            renewed = unit.queue.renew(owner, LONG)
+            unit.commit()
+        mine = {
+            run: job
+            for run, job in self.jobs.items()
+            if job.place is Place.CLAIMED and job.owner == owner
+        }
+        assert {job.run: job.cancel_requested for job in renewed} == {
+            run: job.cancelled for run, job in mine.items()
+        }
+        for job in mine.values():
+            job.expired = False
+
+    @rule(lease=leases, due=st.booleans(), failures=st.integers(0, 3))
+    def put_back(self, lease: Lease, due: bool, failures: int) -> None:
+        with self.store.write() as unit:
+            job = Job(
+                lease.run,
+                "ignored",
+                START,
+                state=QueueState.READY if due else QueueState.WAITING,
+                ready_at=None if due else unit.queue.now() + LONG,
+                failures=failures,
+            )
+            assert unit.queue.put_back(lease, job) is self._holds(lease)
+            unit.commit()
+        if self._holds(lease):
+            expected = self.jobs[lease.run]
+            expected.place = Place.OPEN if due else Place.LATER
+            expected.due, expected.owner, expected.expired = due, None, False
+
+    @rule(lease=leases, commits=st.sampled_from([True, True, False]))
+    def remove(self, lease: Lease, commits: bool) -> None:
+        with self.store.write() as unit:
+            assert unit.queue.remove(lease) is self._holds(lease)
+            if commits:
+                unit.commit()
+        if commits and self._holds(lease):
+            self._take_out(lease.run)
+
+    @rule(run=runs)
+    def cancel(self, run: str) -> None:
+        with self.store.write() as unit:
+            state = unit.queue.cancel(run)
+            unit.commit()
+        expected = self.jobs.get(run)
+        assert (state is None) is (expected is None)
+        if expected is None:
+            return
+        assert (state is QueueState.CLAIMED) is (expected.place is Place.CLAIMED)
+        assert (state is QueueState.HELD) is (expected.place is Place.HELD)
+        if expected.place is Place.CLAIMED:
+            expected.cancelled = True
+        else:
+            self._take_out(run)
+
+    @rule(run=consumes(runs))
+    def end_whoever_has_it(self, run: str) -> None:
+        """As a reaper does that has closed the run of a process that vanished."""
+        expected = self.jobs.get(run)
+        if expected is None or expected.place is not Place.CLAIMED:
+            return
+        with self.store.write() as unit:
+            job = unit.queue.get(run)
+            assert job is not None
+            assert unit.queue.remove(job.lease)
+            unit.commit()
+        self._take_out(run)
+
+    @precondition(lambda self: self.time_passes)
+    @rule()
+    def let_time_pass(self) -> None:
+        self.time += 2 * LONG
+        for job in self.jobs.values():
+            job.due = True
+            job.expired = True
+            if job.place is Place.LATER:
+                job.place = Place.OPEN
+
+    @invariant()
+    def the_queue_is_as_expected(self) -> None:
+        with self.store.read() as unit:
+            now = unit.queue.now()
+            found = {run: unit.queue.get(run) for run in self.jobs}
+            assert not any(unit.queue.get(run) for run in self.gone), "a job came back"
+            claimed = {job.run for job in unit.queue.claimed()}
+        for run, job in found.items():
+            expected = self.jobs[run]
+            assert job is not None, f"{run} was lost"
+            assert _place(job, now) is expected.place, run
+            assert (job.fence, job.owner, job.cancel_requested, job.key) == (
+                expected.fence,
+                expected.owner,
+                expected.cancelled,
+                expected.key,
+            ), run
+            assert job.fence >= self.fences.get(run, 0), "a fence fell"
+            self.fences[run] = job.fence
+            if job.state is QueueState.CLAIMED:
+                assert job.lease_until is not None
+                assert (job.lease_until <= now) is expected.expired
+        assert claimed == {run for run, job in found.items() if job and _is_claimed(job)}
+        self._keys_are_kept(found)
+
+    def _keys_are_kept(self, found: Mapping[str, Job | None]) -> None:
+        """One of a key is on its way, beside those claimed when they were queued; none is stuck."""
+        on_their_way = [job for job in found.values() if job and job.state is not QueueState.HELD]
+        with_key = [job.key for job in on_their_way if job.key and not self.jobs[job.run].attached]
+        assert len(with_key) == len(set(with_key)), "two jobs of a key are on their way"
+        held = {job.key for job in found.values() if job and job.state is QueueState.HELD}
+        assert held <= {job.key for job in on_their_way if job.key}, "a job is held by nobody"
+
+    def _claimable(self, capacity: Capacity) -> list[str]:
+        """What a claim is to give, found in another way: one job after the other, counted anew."""
+        chosen: list[Expected] = []
+        running = [
+            job for job in self.jobs.values() if job.place is Place.CLAIMED and not job.expired
+        ]
+        for job in sorted(self.jobs.values(), key=lambda job: job.order):
+            if job.place is not Place.OPEN or len(chosen) == capacity.jobs:
+                continue
+            taken = running + chosen
+            in_pool = sum(other.pool == job.pool for other in taken)
+            of_pipeline = sum(other.pipeline == job.pipeline for other in taken)
+            if _admits(capacity.pools, job.pool, in_pool) and _admits(
+                capacity.pipelines, job.pipeline, of_pipeline
+            ):
+                chosen.append(job)
+        return [job.run for job in chosen]
+
+    def _holds(self, lease: Lease) -> bool:
+        job = self.jobs.get(lease.run)
+        return (
+            job is not None
+            and job.place is Place.CLAIMED
+            and (job.owner, job.fence) == (lease.owner, lease.fence)
+        )
+
+    def _take_out(self, run: str) -> None:
+        key = self.jobs.pop(run).key
+        self.gone.add(run)
+        self.fences.pop(run, None)
+        others = [job for job in self.jobs.values() if key is not None and job.key == key]
+        if others and all(job.place is Place.HELD for job in others):
+            first = min(others, key=lambda job: job.order)
+            first.place = Place.OPEN if first.due else Place.LATER
+
+
+class MemoryQueueMachine(QueueMachine):
+    time_passes = True
+
+    def make_store(self) -> Store:
+        return MemoryStore(lambda: self.time)
+
+
+class SqlQueueMachine(QueueMachine):
+    """Each example has a copy of the empty database in ``folder``."""
+
+    folder: ClassVar[Path]
+    made: ClassVar[int] = 0
+
+    def make_store(self) -> Store:
+        type(self).made += 1
+        path = self.folder / f"spine-{self.made}.db"
+        shutil.copy(self.folder / "empty.db", path)
+        self.sql = SqlStore(f"sqlite:///{path}")
+        return self.sql
+
+    def teardown(self) -> None:
+        self.sql.close()
+
+
+def _place(job: Job, now: datetime) -> Place:
+    if job.state is QueueState.WAITING:
+        return Place.LATER if job.ready_at is not None and job.ready_at > now else Place.OPEN
+    return Place.OPEN if job.state is QueueState.READY else Place(job.state.value)
+
+
+def _is_claimed(job: Job) -> bool:
+    return job.state is QueueState.CLAIMED
+
+
+def _admits(limits: Mapping[str, int | None], name: str, running: int) -> bool:
+    limit = limits.get(name, 0)
+    return limit is None or running < limit
+
+
+def test_the_queue_in_memory_is_as_the_model_says() -> None:
+    run_state_machine_as_test(
+        MemoryQueueMachine,
+        settings=settings(max_examples=150, stateful_step_count=40, deadline=None),
+    )
+
+
+def test_the_queue_on_sqlite_is_as_the_model_says(tmp_path: Path) -> None:
+    empty = SqlStore(f"sqlite:///{tmp_path / 'empty.db'}")
+    empty.ensure_ready()
+    empty.close()
+    SqlQueueMachine.folder = tmp_path
+    run_state_machine_as_test(
+        SqlQueueMachine,
+        settings=settings(
+            max_examples=20,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
