@@ -95,6 +95,8 @@ class Worker:
         self._secrets = secrets
         self._flights: dict[str, _Flight] = {}
         self._unsettled: list[Ended] = []
+        self._over: dict[str, float] = {}
+        self._seen: Pulse | None = None
         self._stopping: float | None = None
         self._aborted = False
         self._wake = threading.Event()
@@ -123,16 +125,21 @@ class Worker:
         beat = Heartbeat(self._store, self._clock, self._options.owner, self._options.lease)
         with beat:
             while not self._aborted:
-                claimed = self._claim() if self._stopping is None else 0
-                self._settle(self._waited(busy=claimed > 0))
+                claimed = self._take() if self._stopping is None else 0
+                ended = self._waited(busy=claimed > 0)
+                self._settle(ended)
                 self._watch(beat)
-                if self._stopping is None:
-                    self._reap()
-                idle = not self._flights and not self._unsettled and not claimed
+                # What has ended may have queued what is to follow.
+                idle = not (self._flights or self._unsettled or claimed or ended)
                 if idle and (self._stopping is not None or until()):
                     return
 
     # Taking
+
+    def _take(self) -> int:
+        """Take back what is lost, then what there is room for; how many jobs that were."""
+        self._reap()
+        return self._claim()
 
     def _claim(self) -> int:
         """Take as many jobs as there is room for; how many that were."""
@@ -186,6 +193,7 @@ class Worker:
             settled = partial(self._settled, item)
             if self._patiently(f"ending run {item.task.run}", settled):
                 self._flights.pop(item.task.run, None)
+                self._over[item.task.run] = self._clock.monotonic()
             else:
                 self._unsettled.append(item)
 
@@ -240,6 +248,9 @@ class Worker:
 
     def _watch(self, beat: Heartbeat) -> None:
         """End what has taken too long, was cancelled, or is not ours any more."""
+        if beat.pulse is not None and beat.pulse is not self._seen:
+            self._seen = beat.pulse
+            self._adopt(beat.pulse)
         if not self._execution.isolated:
             return
         now = self._clock.monotonic()
@@ -248,6 +259,17 @@ class Worker:
             if why is not None:
                 flight.ended = True
                 self._execution.end(flight.job.run, why)
+
+    def _adopt(self, pulse: Pulse) -> None:
+        """Execute what was claimed by a commit that looked like a failure: it is ours as well."""
+        self._over = {run: at for run, at in self._over.items() if at >= pulse.since}
+        if self._stopping is not None:
+            return
+        for job in pulse.jobs.values():
+            ours = job.pool in self._options.pools and job.pipeline in self._lanes
+            if ours and job.run not in self._flights and job.run not in self._over:
+                log.info("run %s is found to be claimed, and executed", job.run)
+                self._start(job)
 
     def _reason(self, flight: _Flight, pulse: Pulse | None, now: float) -> SpineError | None:
         """Why a task has to be ended now."""

@@ -58,7 +58,10 @@ class ParameterSpec:
 
     def parse(self, value: Any) -> Any:
         """``value`` as the declared type; raises ValueError when it is not one."""
-        return _convert(self.annotation, value)
+        try:
+            return _convert(self.annotation, value)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
 
 
 def parse_parameters(

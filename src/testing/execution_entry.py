@@ -77,7 +77,8 @@ def _write(folder: Path, task: Task, child: int | None) -> None:
 
 def _grandchild() -> int:
     code = f"import time; time.sleep({_FOR_EVER})"
-    return subprocess.Popen([sys.executable, "-c", code]).pid  # noqa: S603  # left behind on purpose
+    # It is left behind on purpose, with all that is open here.
+    return subprocess.Popen([sys.executable, "-c", code], close_fds=False).pid  # noqa: S603
 
 
 def _refuse(folder: Path) -> SpineError:

@@ -101,8 +101,9 @@ class PurgeSuite:
             an_ended("c", 1),
             an_ended("d", 1, RunState.RUNNING, parent="c"),
         )
-        self._talk(store, "a", events=1, lines=1)
-        assert self._purge(store).runs == 0
+        for run in "abcd":
+            self._talk(store, run, events=1, lines=1)
+        assert self._purge(store) == Purged()
         assert self._left(store) == ["a", "b", "c", "d"]
 
     @pytest.mark.parametrize("reference", ["capture", "manifest", "lineage", "quality"])
@@ -137,6 +138,8 @@ class PurgeSuite:
         total = Purged()
         for _ in range(20):
             purged = self._purge(store, limit=2)
+            assert purged.runs + purged.kept <= 2
+            assert purged.events <= 2
             total += purged
             if (purged.runs, purged.events, purged.lines) == (0, 0, 0):
                 break

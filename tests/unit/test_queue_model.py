@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
     consumes,
+    initialize,
     invariant,
     multiple,
     precondition,
@@ -34,7 +35,38 @@ LONG = timedelta(minutes=10)
 OWNERS = ("ann", "bob", "cy")
 POOLS = ("light", "heavy")
 PIPELINES = ("p", "q")
-LIMITS = st.one_of(st.none(), st.integers(0, 3))
+
+
+def limits_of(names: tuple[str, ...]) -> st.SearchStrategy[dict[str, int | None]]:
+    """A limit for all of the names, or for most of them."""
+    limits = {name: st.sampled_from([None, 1, 2, 0]) for name in names}
+    return st.one_of(
+        st.fixed_dictionaries(limits),
+        st.fixed_dictionaries({names[0]: limits[names[0]]}),
+    )
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A job to be added; one with an ``owner`` is claimed already, as attached runs are."""
+
+    rank: int
+    key: str | None
+    pool: str
+    pipeline: str
+    due: bool
+    owner: str | None
+
+
+WISHES = st.builds(
+    Wish,
+    rank=st.integers(0, 3),
+    key=st.sampled_from([None, "k", "l"]),
+    pool=st.sampled_from(POOLS),
+    pipeline=st.sampled_from(PIPELINES),
+    due=st.sampled_from([True, True, False]),
+    owner=st.sampled_from([None, None, None, *OWNERS[:1]]),
+)
 
 
 class Place(Enum):
@@ -86,58 +118,20 @@ class QueueMachine(RuleBasedStateMachine):
     def make_store(self) -> Store:
         raise NotImplementedError
 
-    @rule(
-        target=runs,
-        rank=st.integers(0, 3),
-        key=st.sampled_from([None, None, "k", "l"]),
-        pool=st.sampled_from(POOLS),
-        pipeline=st.sampled_from(PIPELINES),
-        due=st.booleans(),
-        owner=st.one_of(st.none(), st.none(), st.none(), st.sampled_from(OWNERS)),
-    )
-    def add(
-        self, rank: int, key: str | None, pool: str, pipeline: str, due: bool, owner: str | None
-    ) -> str:
-        run = f"run-{len(self.jobs) + len(self.gone):03}"
-        expected = Expected(run, rank, pool, pipeline, key, due, Place.OPEN if due else Place.LATER)
-        with self.store.write() as unit:
-            now = unit.queue.now()
-            job = Job(
-                run=run,
-                pipeline=pipeline,
-                pool=pool,
-                ranked_at=START + timedelta(seconds=rank),
-                state=QueueState.READY if due else QueueState.WAITING,
-                ready_at=None if due else now + LONG,
-                key=key,
-            )
-            if owner is not None:
-                # As an attached run is: claimed by who makes it, whatever has its key.
-                lease_until = now + LONG
-                job = replace(
-                    job,
-                    state=QueueState.CLAIMED,
-                    owner=owner,
-                    fence=1,
-                    attempt=1,
-                    lease_until=lease_until,
-                )
-                expected.place, expected.fence, expected.owner = Place.CLAIMED, 1, owner
-                expected.attached = True
-            elif key is not None and any(other.key == key for other in self.jobs.values()):
-                expected.place = Place.HELD
-            unit.runs.add(Run(run, pipeline, {}, RunState.RUNNING, START))
-            assert (unit.queue.add(job).state is QueueState.HELD) == (expected.place is Place.HELD)
-            unit.commit()
-        self.jobs[run] = expected
-        return run
+    @initialize(target=runs, wishes=st.lists(WISHES, min_size=3, max_size=8))
+    def begin(self, wishes: list[Wish]) -> object:
+        return multiple(*(self._add(wish) for wish in wishes))
+
+    @rule(target=runs, wish=WISHES)
+    def add(self, wish: Wish) -> str:
+        return self._add(wish)
 
     @rule(
         target=leases,
         owner=st.sampled_from(OWNERS),
-        jobs=st.integers(0, 3),
-        pools=st.dictionaries(st.sampled_from(POOLS), LIMITS, min_size=1),
-        pipelines=st.dictionaries(st.sampled_from(PIPELINES), LIMITS, min_size=1),
+        jobs=st.integers(1, 4),
+        pools=limits_of(POOLS),
+        pipelines=limits_of(PIPELINES),
         lasts=st.booleans(),
         commits=st.sampled_from([True, True, True, False]),
     )
@@ -279,6 +273,43 @@ class QueueMachine(RuleBasedStateMachine):
         held = {job.key for job in found.values() if job and job.state is QueueState.HELD}
         assert held <= {job.key for job in on_their_way if job.key}, "a job is held by nobody"
 
+    def _add(self, wish: Wish) -> str:
+        run = f"run-{len(self.jobs) + len(self.gone):03}"
+        with self.store.write() as unit:
+            now = unit.queue.now()
+            job = Job(
+                run=run,
+                pipeline=wish.pipeline,
+                pool=wish.pool,
+                ranked_at=START + timedelta(seconds=wish.rank),
+                state=QueueState.READY if wish.due else QueueState.WAITING,
+                ready_at=None if wish.due else now + LONG,
+                key=wish.key,
+            )
+            place = Place.OPEN if wish.due else Place.LATER
+            if wish.owner is not None:
+                place = Place.CLAIMED
+                claim = {"owner": wish.owner, "fence": 1, "attempt": 1, "lease_until": now + LONG}
+                job = replace(job, state=QueueState.CLAIMED, **claim)
+            elif wish.key and any(other.key == wish.key for other in self.jobs.values()):
+                place = Place.HELD
+            unit.runs.add(Run(run, wish.pipeline, {}, RunState.RUNNING, START))
+            assert _place(unit.queue.add(job), now) is place
+            unit.commit()
+        self.jobs[run] = Expected(
+            run=run,
+            rank=wish.rank,
+            pool=wish.pool,
+            pipeline=wish.pipeline,
+            key=wish.key,
+            due=wish.due,
+            place=place,
+            fence=job.fence,
+            owner=job.owner,
+            attached=wish.owner is not None,
+        )
+        return run
+
     def _claimable(self, capacity: Capacity) -> list[str]:
         """What a claim is to give, found in another way: one job after the other, counted anew."""
         chosen: list[Expected] = []
@@ -357,7 +388,7 @@ def _admits(limits: Mapping[str, int | None], name: str, running: int) -> bool:
 def test_the_queue_in_memory_is_as_the_model_says() -> None:
     run_state_machine_as_test(
         MemoryQueueMachine,
-        settings=settings(max_examples=150, stateful_step_count=40, deadline=None),
+        settings=settings(max_examples=100, stateful_step_count=40, deadline=None),
     )
 
 

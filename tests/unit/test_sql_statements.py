@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql
 
 from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.store import SqlStore
+from market_spine.domain.backfills import BackfillState, PartState
 from market_spine.domain.captures import (
     CaptureFilter,
     LineageEdge,
@@ -19,8 +20,13 @@ from market_spine.domain.captures import (
     RejectFilter,
     Stage,
 )
-from market_spine.domain.runs import RunFilter, RunState
+from market_spine.domain.errors import Category
+from market_spine.domain.queueing import Progress, QueueState
+from market_spine.domain.run_statistics import StatisticsFilter
+from market_spine.domain.runs import EventKind, LogLine, RunEvent, RunFilter, RunState, Trigger
 from market_spine.ports.storage import Store
+from market_spine.testing.store_suite_backfills import a_backfill, a_part
+from market_spine.testing.store_suite_run_samples import LONG, a_capacity, a_job
 from market_spine.testing.store_suite_samples import (
     OTC,
     VOLUME,
@@ -50,7 +56,22 @@ PARTITIONS = PartitionFilter(
 REJECTS = RejectFilter(
     domain="d", period=OTC.period, segment="OTC", run="r", capture="c", reason="x"
 )
-RUNS = RunFilter(pipeline="p", state=RunState.FAILED, parent="x", top_level_only=True, before="y")
+RUNS = RunFilter(
+    pipeline="p",
+    state=RunState.FAILED,
+    parent="x",
+    top_level_only=True,
+    before="y",
+    since=NOW,
+    until=NOW,
+    partition="2025-11-10/OTC",
+    trigger=Trigger.RETRY,
+    category=Category.SOURCE,
+    retry_of="r",
+    backfill="b",
+    step="s",
+    request="q",
+)
 
 
 @pytest.fixture
@@ -83,6 +104,7 @@ def test_no_statement_uses_what_some_database_lacks(statements: list[ClauseEleme
 
 def _compile_all(statements: list[ClauseElement], dialect: Dialect) -> None:
     tables = {"runs", "captures", "manifest", "lineage", "rejects", "quality_results"}
+    tables |= {"run_requests", "run_queue", "run_events", "run_log_lines", "backfill_parts"}
     compiled = [str(element.compile(dialect=dialect)) for element in statements]
     assert len(set(compiled)) > 25
     for table in tables | {VOLUME, "finra_otc_names"}:
@@ -102,9 +124,9 @@ def live(store: Store) -> None:
         unit.manifest.link([LineageEdge("run-1", capture.id, "OUTPUT")])
         unit.runs.finish(a_run(state=RunState.SUCCEEDED))
         unit.commit()
+    live_runs(store)
     with store.read() as unit:
         unit.runs.get("run-1")
-        unit.runs.live()
         unit.captures.get("cap-1")
         unit.manifest.lineage("run-1")
         list(unit.rows.read(VOLUME, capture.key, where={"symbol": "AAPL", "mpid": "OTCN"}))
@@ -120,6 +142,57 @@ def live(store: Store) -> None:
             unit.rejects.list(rejects)
 
 
+def live_runs(store: Store) -> None:
+    """What befalls runs that wait, are held, fail, and are purged."""
+    capacity = a_capacity(pools={"default": 4, "heavy": None})
+    with store.write() as unit:
+        now = unit.queue.now()
+        for number in range(4):
+            run = f"job-{number}"
+            unit.runs.add(a_run(run, state=RunState.PENDING), request=run)
+            unit.queue.add(
+                a_job(run, key="k" if number else None, state=QueueState.WAITING, ready_at=now)
+            )
+        unit.journal.record([RunEvent("job-0", EventKind.SUBMITTED, NOW, detail={"x": "y" * 2000})])
+        unit.journal.log([LogLine("job-0", 1, NOW, "INFO", "x")])
+        first, second = unit.queue.claim(capacity)
+        unit.runs.begin([first.run, second.run], owner="here", at=now)
+        unit.runs.put_back(second.run)
+        unit.runs.hold(first.run)
+        unit.runs.request_cancel(first.run, now)
+        unit.queue.claimed()
+        unit.queue.renew("here", LONG)
+        unit.journal.note_progress(first.run, Progress("rows", 1))
+        unit.journal.progress([first.run])
+        unit.queue.put_back(first.lease, first)
+        unit.queue.remove(second.lease)
+        unit.queue.cancel("job-2")
+        unit.queue.cancel("job-0")
+        unit.runs.finish(a_run("job-0", state=RunState.SUCCEEDED, finished_at=now))
+        unit.runs.steps("run-1")
+        unit.history.purge(now + LONG, 10)
+        unit.backfills.add(a_backfill(), [a_part(1), a_part(2, parameters={"x": "y" * 5000})])
+        unit.backfills.hold("fill-1")
+        unit.backfills.change(
+            "fill-1", expected=list(BackfillState), state=BackfillState.PAUSED, finished_at=now
+        )
+        unit.backfills.change_part(
+            "fill-1", 1, expected=PartState.PLANNED, state=PartState.ACTIVE, run="job-1"
+        )
+        unit.commit()
+    with store.read() as unit:
+        unit.journal.events("job-1")
+        unit.journal.lines("job-1")
+        unit.backfills.list(before="x")
+        unit.backfills.counts("fill-1")
+        unit.backfills.parts("fill-1", states=list(PartState))
+        for wanted in (
+            StatisticsFilter(since=NOW, until=NOW, pipeline="p"),
+            StatisticsFilter(parts=True),
+        ):
+            unit.history.statistics(wanted)
+
+
 @pytest.mark.parametrize(
     ("sql", "index"),
     [
@@ -127,6 +200,84 @@ def live(store: Store) -> None:
         ("SELECT * FROM runs WHERE pipeline = 'p' ORDER BY run_id DESC", "ix_runs_pipeline"),
         ("SELECT * FROM runs WHERE run_state = 'FAILED' ORDER BY run_id DESC", "ix_runs_run_state"),
         ("SELECT * FROM runs WHERE parent_id = 'p' ORDER BY run_id DESC", "ix_runs_parent_id"),
+        (
+            "SELECT * FROM runs WHERE pipeline = 'p' AND run_state = 'FAILED' AND run_id < 'x'"
+            " ORDER BY run_id DESC",
+            "ix_runs_pipeline_state",
+        ),
+        (
+            "SELECT * FROM runs WHERE parent_id IS NULL ORDER BY parent_id DESC, run_id DESC",
+            "ix_runs_parent_id",
+        ),
+        (
+            "SELECT * FROM runs WHERE created_at >= '2025' AND created_at < '2026'"
+            " AND run_id >= 'a' AND run_id <= 'b' AND run_id < 'x' ORDER BY run_id DESC",
+            "autoindex_runs",
+        ),
+        (
+            "SELECT run_id FROM runs WHERE created_at < '2026'"
+            " ORDER BY created_at DESC, run_id DESC",
+            "COVERING INDEX ix_runs_created_at",
+        ),
+        (
+            "SELECT run_id FROM runs WHERE purgeable_at < '2026' ORDER BY purgeable_at, run_id",
+            "ix_runs_purgeable_at",
+        ),
+        *(
+            (f"SELECT * FROM runs WHERE {name} = 'x' ORDER BY run_id DESC", f"ix_runs_{name}")
+            for name in (
+                "step_name",
+                "partition_name",
+                "trigger_kind",
+                "error_category",
+                "retry_of_id",
+                "backfill_id",
+            )
+        ),
+        (
+            "SELECT step_name, run_state, count(*) FROM runs WHERE parent_id = 'x'"
+            " AND step_name IS NOT NULL GROUP BY step_name, run_state"
+            " ORDER BY step_name, run_state",
+            "COVERING INDEX ix_runs_parent_step",
+        ),
+        (
+            "SELECT pipeline FROM run_queue WHERE queue_state = 'READY' AND pool = 'p'"
+            " AND pipeline > 'a' ORDER BY pipeline",
+            "COVERING INDEX ix_run_queue_lane",
+        ),
+        (
+            "SELECT * FROM run_queue WHERE queue_state = 'READY' AND pool = 'p'"
+            " AND pipeline = 'a' ORDER BY ranked_at, run_id",
+            "ix_run_queue_lane",
+        ),
+        (
+            "SELECT run_id FROM run_queue WHERE queue_state = 'WAITING' AND ready_at <= '2026'"
+            " ORDER BY ready_at",
+            "ix_run_queue_due",
+        ),
+        (
+            "SELECT * FROM run_queue WHERE job_key_digest = 'x' AND queue_state = 'HELD'"
+            " ORDER BY ranked_at, run_id",
+            "ix_run_queue_key",
+        ),
+        (
+            "UPDATE run_queue SET lease_until = '2026' WHERE owner_id = 'x'"
+            " AND queue_state = 'CLAIMED'",
+            "ix_run_queue_",
+        ),
+        (
+            "SELECT * FROM run_events WHERE run_id = 'x' AND event_key > 7 ORDER BY event_key",
+            "ix_run_events_run_id",
+        ),
+        (
+            "SELECT * FROM run_log_lines WHERE run_id = 'x' AND line_no > 7 ORDER BY line_no",
+            "autoindex_run_log_lines",
+        ),
+        (
+            "SELECT * FROM backfill_parts WHERE backfill_id = 'x' AND part_state = 'PLANNED'"
+            " AND part_no > 7 ORDER BY part_no",
+            "ix_backfill_parts_state",
+        ),
         ("SELECT * FROM captures WHERE digest = 'x'", "ix_captures_digest"),
         ("SELECT * FROM captures WHERE capture_id = 'x'", "autoindex_captures"),
         (

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import data, database, evidence, output, pipelines, run, runs, serve
+from . import backfill, data, database, evidence, output, pipelines, run, runs, serve, submit
 from .services import ServicesFactory
 
 _HELP = """Market-data pipelines: capture, validate, measure and publish.
@@ -17,9 +17,19 @@ Start with:
 
   spine pipelines list                       what can be run
 
-  spine run NAME -p key=value                run it
+  spine run NAME -p key=value                run it here, and wait for it
 
   spine data show DATASET --week 2025-11-10  look at what came out
+
+Let workers do it:
+
+  spine worker                               execute what is submitted, until Ctrl-C
+
+  spine submit NAME -p key=value             queue a run
+
+  spine runs show last --follow              see it happen; also: runs cancel, runs retry
+
+  spine backfill create NAME --from DATE --to DATE --dry-run
 
 State lives in the folder SPINE_HOME (default .spine); SPINE_DATABASE_URL names another store.
 Exit codes: 0 done, 1 the run failed, 2 wrong usage.
@@ -70,8 +80,11 @@ def build(services: ServicesFactory) -> typer.Typer:
         context.obj = services
 
     app.command("run", context_settings=run.SETTINGS)(run.run)
+    app.command("submit", context_settings=submit.SETTINGS)(submit.submit)
+    app.command("worker")(serve.worker)
     app.add_typer(pipelines.app, name="pipelines")
     app.add_typer(runs.app, name="runs")
+    app.add_typer(backfill.app, name="backfill")
     for name, group in evidence.groups().items():
         app.add_typer(group, name=name)
     app.add_typer(data.app, name="data")

@@ -9,7 +9,8 @@ from . import output
 if TYPE_CHECKING:
     from ....domain.captures import Capture, LineageEdge, ManifestEntry, Reject
     from ....domain.quality import QualityResult
-    from ....domain.runs import Run
+    from ....domain.queueing import Job
+    from ....domain.runs import Run, RunEvent
 
 
 def recorded(
@@ -38,7 +39,25 @@ def checked(item: QualityResult) -> dict[str, Any]:
 
 
 def executed(run: Run) -> dict[str, Any]:
-    """A run, with its duration in seconds."""
+    """A run, with its duration in seconds, and without the plan of a workflow."""
     document: dict[str, Any] = output.plain(run)
-    document.pop("owner")
+    document.pop("plan")
     return {**document, "duration": run.duration}
+
+
+def happened(event: RunEvent) -> dict[str, Any]:
+    """What happened to a run."""
+    document: dict[str, Any] = output.plain(event)
+    for own in ("key", "fence"):  # the store's own numbers
+        document.pop(own)
+    return document
+
+
+def queued(job: Job | None) -> dict[str, Any] | None:
+    """How a live run stands in the queue."""
+    if job is None:
+        return None
+    document: dict[str, Any] = output.plain(job)
+    for own in ("run", "pipeline", "ranked_at", "fence"):
+        document.pop(own)
+    return document

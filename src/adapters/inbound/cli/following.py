@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ....domain.queueing import Progress
-from ....domain.runs import LogLine, Run, RunEvent, RunState
+from ....domain.runs import EventKind, LogLine, Run, RunEvent, RunState
 from . import documents, output
 from .follow import News, Watch, until_final
 from .run_words import happened, moment
@@ -43,6 +43,8 @@ class Shown:
         match item.what:
             case RunEvent() as event:
                 more = happened(event)
+                if event.kind is EventKind.SKIPPED:
+                    more = "; ".join(item.run.warnings)
                 if not more and event.owner is not None:
                     more = f"attempt {event.attempt} by {event.owner}"
                 return f"{moment(event.at)}  {where}  {event.kind}  {more}".rstrip()
@@ -66,8 +68,8 @@ def as_objects(_run: Run, news: Sequence[News]) -> None:
     for item in news:
         kind = {RunEvent: "event", LogLine: "line", Progress: "progress"}[type(item.what)]
         document: dict[str, Any] = output.plain(item.what)
-        document.pop("key", None)
-        document.pop("fence", None)
+        for own in ("key", "fence"):  # the store's own numbers
+            document.pop(own, None)
         where = {"run": item.run.id, "step": item.run.step, "item": item.run.item}
         output.print_json_line({"type": kind, **where, **document})
 

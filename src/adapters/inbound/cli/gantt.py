@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rich.cells import cell_len, chop_cells
@@ -46,7 +46,7 @@ class Strokes:
 
     runs: str = "█"
     waits: str = "░"
-    signs: Signs = Signs()
+    signs: Signs = field(default_factory=Signs)
 
     @property
     def all(self) -> str:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import asking, documents, output
+from . import asking, documents, output, run_control, run_upkeep, times
 from .cells import seconds
 
 if TYPE_CHECKING:
-    from ....application.read_runs import ReadRuns
     from ....domain.runs import Run
 
-_PAGE = 1000
-
-app = typer.Typer(help="Run history.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Runs: their history, and what becomes of them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @app.command("list")
@@ -26,85 +28,105 @@ def list_runs(
     state: Annotated[
         str | None, typer.Option(help="Only this state: RUNNING, SUCCEEDED, FAILED, ...")
     ] = None,
+    since: asking.Since = None,
+    until: asking.Until = None,
+    partition: Annotated[
+        str | None, typer.Option(help="Only what is about this partition.", metavar="NAME")
+    ] = None,
+    trigger: Annotated[
+        str | None, typer.Option(help="Only this reason: COMMAND, REQUEST, BACKFILL, ...")
+    ] = None,
+    category: Annotated[
+        str | None, typer.Option(help="Only errors of this category: SOURCE, TIMEOUT, ...")
+    ] = None,
     parent: Annotated[str | None, typer.Option(help="Only the parts of this run.")] = None,
+    parts: Annotated[
+        bool, typer.Option("--parts/--top-level", help="With parts of other runs, or without.")
+    ] = True,
+    before: Annotated[
+        str | None,
+        typer.Option(help="Only runs before this one: the next page.", metavar="RUN"),
+    ] = None,
     limit: asking.Limit = 20,
     json: asking.Json = False,
 ) -> None:
-    """List runs, newest first."""
-    with output.errors_shown():
-        from ....domain.errors import ValidationError
-        from ....domain.runs import RunFilter, RunState
+    """List runs, newest first.
 
-        try:
-            wanted = RunState(state.upper()) if state else None
-        except ValueError:
-            raise ValidationError(
-                f"--state {state!r} is no state of a run",
-                hint=f"expected one of {', '.join(RunState)}",
-            ) from None
-        services = asking.services(context)
-        asked = RunFilter(
-            pipeline=pipeline, state=wanted, parent=asking.run_id(services, parent), limit=limit
+    For example:
+
+      spine runs list --top-level --since 7d          what was asked for in a week
+
+      spine runs list --state failed --category timeout
+
+      spine runs list --parent last --state failed    the parts of the last run that failed
+    """
+    with output.errors_shown():
+        from ....domain.errors import Category
+        from ....domain.runs import RunFilter, RunState, Trigger
+
+        now = datetime.now(UTC)
+        wanted = RunFilter(
+            pipeline=pipeline,
+            state=asking.one_of(state, RunState, "--state", "state of a run"),
+            trigger=asking.one_of(trigger, Trigger, "--trigger", "reason for a run"),
+            category=asking.one_of(category, Category, "--category", "category of an error"),
+            partition=partition,
+            since=times.since(since, now),
+            until=times.until(until, now),
+            top_level_only=not parts,
+            limit=limit,
         )
-        listed = services.read_runs().list(asked) if limit else []
+        services = asking.services(context)
+        listed = run_upkeep.page(services, wanted, parent, before) if limit else []
         if json:
             output.print_json([documents.executed(item) for item in listed])
-        else:
-            _show_list(listed)
+            return
+        _show_list(listed)
+        if limit and len(listed) == limit:
+            output.say(f"next page: the same with --before {listed[-1].id}", whole=True)
 
 
 @app.command("show")
 def show(
     context: typer.Context,
-    run_id: Annotated[
-        str,
-        typer.Argument(
-            help="Id of the run, its beginning or end (6 characters at least), or last.",
-            metavar="RUN",
-        ),
-    ],
+    run_id: asking.RunId,
+    events: Annotated[bool, typer.Option("--events", help="Show what happened to it.")] = False,
+    logs: Annotated[bool, typer.Option("--logs", help="Show what it has logged.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show what happens as it happens, to the end.")
+    ] = False,
     json: asking.Json = False,
 ) -> None:
-    """Show one run: parameters, metrics, warnings, error, its parts and its lineage."""
+    """Show one run: its facts, its steps as bars on a scale of time, and its error.
+
+    With --follow, exit code 1 when it did not succeed; and with --json one JSON object a line.
+
+    For example:
+
+      spine runs show last
+
+      spine runs show 5f3a9c1e --follow
+
+      spine runs show 5f3a9c1e --events --logs
+    """
     with output.errors_shown():
+        from . import following, run_view
         from .run_ids import find
 
         reader = asking.services(context).read_runs()
         run = find(reader, run_id)
-        parts = _parts(reader, run.id)
-        lineage = reader.lineage(run.id)
-        if json:
-            output.print_json(
-                {
-                    **documents.executed(run),
-                    "parts": [documents.executed(part) for part in parts],
-                    "lineage": [documents.recorded(edge) for edge in lineage],
-                }
-            )
-            return
-        _show_run(run)
-        if parts:
-            _show_parts(parts)
-        if lineage:
-            output.table(
-                "Lineage",
-                ["role", "capture", "partition"],
-                ((edge.role, edge.capture, edge.partition) for edge in lineage),
-            )
-        if run.error is not None:
-            output.show_error(run.error)
+        if follow:
+            following.follow(reader, run, json=json)
+        elif json:
+            output.print_json(run_view.document(reader, run))
+        else:
+            run_view.show(reader, run, events=events, logs=logs)
 
 
-def _parts(reader: ReadRuns, run_id: str) -> list[Run]:
-    """All parts of a run, in the order in which they ran."""
-    from ....domain.runs import RunFilter
-
-    found: list[Run] = []
-    before = None
-    while page := reader.list(RunFilter(parent=run_id, before=before, limit=_PAGE)):
-        found.extend(page)
-        before = page[-1].id
-    return found[::-1]
+app.command("cancel")(run_control.cancel)
+app.command("retry", context_settings=run_control.SETTINGS)(run_control.retry)
+app.command("stats")(run_upkeep.stats)
+app.command("purge")(run_upkeep.purge)
 
 
 def _show_list(listed: Sequence[Run]) -> None:
@@ -115,6 +137,8 @@ def _show_list(listed: Sequence[Run]) -> None:
         "pipeline": lambda run: run.pipeline,
         "partition": _partition,
         "state": lambda run: run.state,
+        "trigger": lambda run: run.trigger,
+        "attempt": lambda run: run.attempt,
         "started": lambda run: run.started_at,
         "seconds": lambda run: seconds(run.duration),
         "read": lambda run: run.metrics.get("rows_read"),
@@ -122,53 +146,31 @@ def _show_list(listed: Sequence[Run]) -> None:
         "grade": lambda run: run.metrics.get("grade"),
         "error": _error,
     }
-    if all(run.error is None for run in listed):
-        del columns["error"]
+    said = {
+        "trigger": len({run.trigger for run in listed}) > 1,
+        "attempt": any(run.attempt > 1 for run in listed),
+        "error": any(run.error is not None for run in listed),
+    }
+    for name, says in said.items():
+        if not says:
+            del columns[name]
     output.table(
         "",
         list(columns),
         ([read(run) for read in columns.values()] for run in listed),
-        narrowing=("read", "rejected", "grade", "started", SHORT, "seconds", "error"),
-        cut=("error",),
-    )
-
-
-def _show_run(run: Run) -> None:
-    output.say(f"run {run.id}: {run.pipeline} {run.state.value}")
-    found: list[tuple[str, Any]] = [
-        ("started", run.started_at),
-        ("finished", run.finished_at),
-        ("seconds", seconds(run.duration)),
-        ("part of", run.parent),
-        ("step", run.step),
-        *((f"parameter {name}", value) for name, value in run.parameters.items()),
-        *((f"metric {name}", value) for name, value in run.metrics.items()),
-        *(("warning", text) for text in run.warnings),
-    ]
-    output.facts((name, value) for name, value in found if value is not None)
-
-
-def _show_parts(parts: Sequence[Run]) -> None:
-    from .run_ids import SHORT
-
-    wanted = [
-        "run",
-        "step",
-        "state",
-        "seconds",
-        *(["error"] if any(p.error for p in parts) else []),
-    ]
-    output.table(
-        "Parts",
-        wanted,
-        ((p.id, p.step, p.state, seconds(p.duration), _error(p))[: len(wanted)] for p in parts),
-        narrowing=("seconds", SHORT),
+        narrowing=(
+            *("trigger", "attempt", "read", "rejected", "grade", "started"),
+            SHORT,
+            *("seconds", "error"),
+        ),
         cut=("error",),
     )
 
 
 def _partition(run: Run) -> str | None:
-    """Week and tier of a run that had one of each."""
+    """What it is about: as it says itself, or week and tier where it had one of each."""
+    if run.partition is not None:
+        return run.partition
     week, tier = run.metrics.get("week_start"), run.metrics.get("tier")
     return f"{week}/{tier}" if week and tier else None
 

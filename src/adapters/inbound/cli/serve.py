@@ -36,7 +36,7 @@ def serve(
 ) -> None:
     """Serve gRPC, and execute queued runs, until SIGTERM or Ctrl-C.
 
-    Examples:
+    For example:
       spine serve                 all in one process
 
       spine serve --workers 0     the API alone, beside processes of spine worker
@@ -77,7 +77,7 @@ def worker(
     Start as many workers as you like, on any machine that reaches the database; each also takes
     over what a worker that vanished has left.
 
-    Examples:
+    For example:
       spine worker                                  for everything
 
       spine worker --concurrency 8 --pool heavy     eight at once, of one pool

@@ -31,7 +31,7 @@ def row_of(job: Job) -> dict[str, Any]:
         "ranked_at": job.ranked_at,
         "ready_at": job.ready_at,
         "job_key": job.key,
-        "key_digest": None if job.key is None else key_digest(job.key),
+        "job_key_digest": None if job.key is None else key_digest(job.key),
         "attached": int(job.attached),
         "retry_json": retry,
         "timeout_seconds": job.timeout,

@@ -107,7 +107,7 @@ class SqlRunQueue:
         """The digest of a job's key, locked; the key of a job never changes."""
         # Also where there is no job: what only reads is refused whatever it finds.
         _ = self._transaction.writing
-        statement = select(RUN_QUEUE.c.key_digest).where(RUN_QUEUE.c.run_id == run_id)
+        statement = select(RUN_QUEUE.c.job_key_digest).where(RUN_QUEUE.c.run_id == run_id)
         found = self._transaction.rows(statement)
         digest: str | None = found[0][0] if found else None
         if digest is not None:
@@ -121,7 +121,7 @@ class SqlRunQueue:
             self._transaction.rows(
                 self._transaction.dialect.first(
                     select(RUN_QUEUE.c.run_id).where(
-                        RUN_QUEUE.c.key_digest == digest, RUN_QUEUE.c.queue_state == state
+                        RUN_QUEUE.c.job_key_digest == digest, RUN_QUEUE.c.queue_state == state
                     ),
                     1,
                 )
@@ -133,7 +133,7 @@ class SqlRunQueue:
         """Let the first of the held jobs have the key, unless another one has it still."""
         if self._is_had(digest):
             return
-        held = (RUN_QUEUE.c.key_digest == digest, RUN_QUEUE.c.queue_state == _HELD)
+        held = (RUN_QUEUE.c.job_key_digest == digest, RUN_QUEUE.c.queue_state == _HELD)
         order = (RUN_QUEUE.c.ranked_at, RUN_QUEUE.c.run_id)
         statement = self._transaction.dialect.first(_jobs(*held).order_by(*order), 1)
         for row in self._transaction.rows(statement):

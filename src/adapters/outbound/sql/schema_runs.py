@@ -98,7 +98,7 @@ RUN_QUEUE = Table(
     Column("ready_at", UtcTimestamp),
     Column("job_key", varchar(500)),
     # By it keys are compared: Db2 takes a text with a blank at its end for the one without.
-    Column("key_digest", varchar(64)),
+    Column("job_key_digest", varchar(64)),
     Column("attached", SmallInteger, nullable=False),
     Column("retry_json", varchar(500)),
     Column("timeout_seconds", Double),
@@ -115,7 +115,7 @@ RUN_QUEUE = Table(
     Column("progress_unit", varchar(PROGRESS_UNIT_BYTES)),
     Index("ix_run_queue_lane", "queue_state", "pool", "pipeline", "ranked_at", "run_id"),
     Index("ix_run_queue_due", "queue_state", "ready_at"),
-    Index("ix_run_queue_key", "key_digest", "queue_state", "ranked_at", "run_id"),
+    Index("ix_run_queue_key", "job_key_digest", "queue_state", "ranked_at", "run_id"),
     Index("ix_run_queue_owner_id", "owner_id"),
 )
 

@@ -159,7 +159,7 @@ def _create_queue() -> None:
         sa.Column("ranked_at", UtcTimestamp(), nullable=False),
         sa.Column("ready_at", UtcTimestamp(), nullable=True),
         sa.Column("job_key", varchar(500), nullable=True),
-        sa.Column("key_digest", varchar(64), nullable=True),
+        sa.Column("job_key_digest", varchar(64), nullable=True),
         sa.Column("attached", sa.SmallInteger(), nullable=False),
         sa.Column("retry_json", varchar(500), nullable=True),
         sa.Column("timeout_seconds", sa.Double(), nullable=True),
@@ -179,7 +179,7 @@ def _create_queue() -> None:
     )
     op.create_index("ix_run_queue_due", "run_queue", ["queue_state", "ready_at"])
     op.create_index(
-        "ix_run_queue_key", "run_queue", ["key_digest", "queue_state", "ranked_at", "run_id"]
+        "ix_run_queue_key", "run_queue", ["job_key_digest", "queue_state", "ranked_at", "run_id"]
     )
     op.create_index(
         "ix_run_queue_lane",

@@ -1,0 +1,84 @@
+"""``spine submit``: queue a run for whichever worker is free."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import asking, documents, output
+from .run import refuse
+
+if TYPE_CHECKING:
+    from ....domain.runs import Run
+    from .services import CliServices
+
+SETTINGS = {"allow_extra_args": True}
+
+
+def submit(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(help="Pipeline or workflow; see spine pipelines list.", metavar="NAME")
+    ],
+    parameter: asking.Parameters = None,
+    request_id: Annotated[
+        str | None,
+        typer.Option(
+            "--request-id",
+            help="An id of yours: submitted again, it gives the same run.",
+            metavar="ID",
+        ),
+    ] = None,
+    priority: Annotated[
+        int,
+        typer.Option(
+            help="A head start of so many minutes, -1000 to 1000.", min=-1000, max=1000, metavar="N"
+        ),
+    ] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Do the work although it was done before.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Follow it to its end; exit code 1 when it fails.")
+    ] = False,
+    json: asking.Json = False,
+) -> None:
+    """Queue a run for the next free worker, which spine worker or spine serve starts.
+
+    For example:
+
+      spine submit prices.daily.refresh -p day=2026-01-05
+
+      spine submit prices.daily.refresh -p day=2026-01-05 --request-id nightly-2026-01-05 --wait
+    """
+    with output.errors_shown():
+        from ....application.submissions import Submission
+
+        refuse(context.args)
+        asked = Submission(
+            name,
+            asking.pairs(parameter or [], "-p"),
+            force=force,
+            request=request_id,
+            priority=priority,
+        )
+        services = asking.services(context)
+        run = services.submit_run()(asked)
+        text = f"run {run.id} of {run.pipeline} is {run.state.value}"
+        tell(services, run, text, wait=wait, json=json)
+
+
+def tell(services: CliServices, run: Run, text: str, *, wait: bool, json: bool) -> None:
+    """Say what was queued and what to do next, or follow it to its end."""
+    if wait:
+        from . import following
+
+        following.wait(services.read_runs(), run, json=json)
+    elif json:
+        output.print_json(documents.executed(run))
+    else:
+        output.say(text)
+        if not run.state.final:
+            output.say(f"next: spine runs show {run.id} --follow", whole=True)
+            output.say("a worker executes it; if none runs: spine worker")
