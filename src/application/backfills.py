@@ -16,7 +16,7 @@ from ..ports.storage import Store, UnitOfWork
 from .catalog import Catalog
 from .lifecycle import Lifecycle
 from .submissions import Submission, prepared
-from .unit_attempts import undisturbed
+from .unit_attempts import typed_errors, undisturbed
 
 MOST_ACTIVE = 1_000
 
@@ -68,6 +68,10 @@ class CreateBackfill:
 
         Raises a ValidationError for a pipeline without partitions and for wrong parameters.
         """
+        with typed_errors(f"surveying {request.pipeline}"):
+            return self._survey(request)
+
+    def _survey(self, request: BackfillRequest) -> BackfillSurvey:
         space = self._space(request.pipeline)
         if not 1 <= request.max_active <= MOST_ACTIVE:
             raise ValidationError(
@@ -93,6 +97,10 @@ class CreateBackfill:
                 f"none of the {len(survey.others)} partitions is wanted: {_summed(survey.others)}",
                 hint="--dry-run --all tells why of each; widen --only, or the time",
             )
+        with typed_errors(f"making a backfill of {request.pipeline}"):
+            return self._made(request, survey), survey
+
+    def _made(self, request: BackfillRequest, survey: BackfillSurvey) -> Backfill:
         backfill_id = self.ids.new()
         parts = [
             BackfillPart(
@@ -104,7 +112,7 @@ class CreateBackfill:
             )
             for number, item in enumerate(survey.wanted, 1)
         ]
-        return undisturbed(lambda: self._add(request, backfill_id, parts)), survey
+        return undisturbed(lambda: self._add(request, backfill_id, parts))
 
     def _add(
         self, request: BackfillRequest, backfill_id: str, parts: Sequence[BackfillPart]
@@ -183,7 +191,8 @@ class ControlBackfill:
     def _change(
         self, backfill_id: str, expected: Collection[BackfillState], state: BackfillState
     ) -> Backfill:
-        return undisturbed(lambda: self._changed(backfill_id, expected, state))
+        with typed_errors(f"changing backfill {backfill_id}"):
+            return undisturbed(lambda: self._changed(backfill_id, expected, state))
 
     def _changed(
         self, backfill_id: str, expected: Collection[BackfillState], state: BackfillState

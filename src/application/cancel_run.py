@@ -8,7 +8,7 @@ from ..domain.runs import Run
 from ..ports.storage import Store
 from .lifecycle import Lifecycle
 from .read_runs import run_not_found
-from .unit_attempts import undisturbed
+from .unit_attempts import typed_errors, undisturbed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +33,5 @@ class CancelRun:
                 unit.commit()
             return found
 
-        return undisturbed(cancel)
+        with typed_errors(f"cancelling run {run_id}"):
+            return undisturbed(cancel)

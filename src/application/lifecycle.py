@@ -15,6 +15,7 @@ from ..domain.errors import (
     Category,
     ErrorContext,
     LeaseLostError,
+    LoadError,
     SpineError,
 )
 from ..domain.queueing import Capacity, Job, Lease, QueueState
@@ -28,6 +29,7 @@ MOST_LOSSES = 10
 """So often the process of a run may vanish before the run itself is taken for the reason."""
 
 _PAGE = 500
+_LONGEST_PAUSE = 60.0  # seconds
 _ENDS = {
     RunState.SUCCEEDED: EventKind.SUCCEEDED,
     RunState.FAILED: EventKind.FAILED,
@@ -126,10 +128,9 @@ class Lifecycle:
         error = run.error
         assert error is not None  # noqa: S101  # a run fails for a reason
         if not job.cancel_requested:
-            failures = job.failures + 1
-            pause = job.retry.wait(error, failures, self.chance.draw())
-            if pause is not None:
-                return self._retry_later(unit, job, run, failures, pause)
+            again = self._again(job, error)
+            if again is not None:
+                return self._retry_later(unit, *again, run)
         if not unit.queue.remove(lease):
             raise lease_lost(lease.run)
         state = RunState.CANCELLED if job.cancel_requested else RunState.FAILED
@@ -213,16 +214,24 @@ class Lifecycle:
         self.progression.after(unit, run)
         return run
 
-    def _retry_later(
-        self, unit: UnitOfWork, job: Job, run: Run, failures: int, pause: float
-    ) -> Run:
+    def _again(self, job: Job, error: SpineError) -> tuple[Job, float] | None:
+        """The job for another attempt, and the seconds until then; None when there is none.
+
+        That the store was away is no failure of the run's own: it costs none of its attempts.
+        """
+        if isinstance(error, LoadError) and error.retryable and not job.attached:
+            lost = job.losses + 1
+            pause = self.chance.draw() * min(_LONGEST_PAUSE, 2.0**lost)
+            return (replace(job, losses=lost), pause) if lost <= MOST_LOSSES else None
+        failures = job.failures + 1
+        wait = job.retry.wait(error, failures, self.chance.draw())
+        return None if wait is None else (replace(job, failures=failures), wait)
+
+    def _retry_later(self, unit: UnitOfWork, job: Job, pause: float, run: Run) -> Run:
         at = unit.queue.now()
         due = at + timedelta(seconds=pause)
         waiting = replace(
-            job,
-            state=QueueState.WAITING if pause else QueueState.READY,
-            ready_at=due,
-            failures=failures,
+            job, state=QueueState.WAITING if pause else QueueState.READY, ready_at=due
         )
         assert run.error is not None  # noqa: S101  # as the caller has seen
         detail = {

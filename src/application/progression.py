@@ -134,12 +134,15 @@ class _Workflow:
                 self.add(step, RunState.SKIPPED, warnings=(reason,))
                 return ()
             if step.each is None:
-                return self._queue(step, None, self._parameters(step))
-            items = self._items(step)
-            prepared = [self._parameters(step, item) for item in items]
-        except SpineError as error:
+                prepared = [self._parameters(step)]
+            else:
+                prepared = [self._parameters(step, item) for item in self._items(step)]
+        except ValidationError as error:
+            # What the steps have returned is not what this one asks for.
             self.add(step, RunState.FAILED, error=error)
             return ()
+        if step.each is None:
+            return self._queue(step, None, prepared[0])
         if not prepared:
             self.add(step, RunState.SUCCEEDED, metrics={"items": 0})
         begun: list[Run] = []

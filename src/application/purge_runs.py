@@ -9,7 +9,7 @@ from datetime import timedelta
 from ..domain.errors import ValidationError
 from ..domain.run_statistics import Purged
 from ..ports.storage import Store
-from .unit_attempts import undisturbed
+from .unit_attempts import typed_errors, undisturbed
 
 _BATCH = 500
 
@@ -34,7 +34,8 @@ class PurgeRuns:
             )
         total = Purged()
         while True:
-            batch = undisturbed(lambda: self._batch(older_than))
+            with typed_errors("purging runs"):
+                batch = undisturbed(lambda: self._batch(older_than))
             total += batch
             told(total)
             if not (batch.runs or batch.events or batch.lines):

@@ -18,7 +18,7 @@ from .lifecycle import Lifecycle
 from .progression import MOST_ITEMS
 from .read_runs import run_not_found
 from .submissions import Prepared, Submission, prepared
-from .unit_attempts import undisturbed
+from .unit_attempts import typed_errors, undisturbed
 
 
 class Extent(Enum):
@@ -48,7 +48,8 @@ class RetryRun:
         or being retried already, when it succeeded and nothing of it is asked for again, or when
         it has no such step.
         """
-        return undisturbed(lambda: self._retry(run_id, extent, from_step))
+        with typed_errors(f"retrying run {run_id}"):
+            return undisturbed(lambda: self._retry(run_id, extent, from_step))
 
     def _retry(self, run_id: str, extent: Extent, from_step: str | None) -> Run:
         with self.store.write() as unit:

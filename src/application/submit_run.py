@@ -11,7 +11,7 @@ from ..ports.storage import Store, UnitOfWork
 from .catalog import Catalog
 from .lifecycle import Lifecycle
 from .submissions import Prepared, Submission, prepared
-from .unit_attempts import undisturbed
+from .unit_attempts import typed_errors, undisturbed
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,16 @@ class SubmitRun:
         Raises a ValidationError for an unknown name, wrong parameters, a secret that would have to
         be stored, and a request id under which something else was submitted.
         """
-        item = prepared(self.catalog, self.ids, submission, self.clock.now())
-        try:
-            return undisturbed(lambda: self._submit(item, submission.request))
-        except SpineError:
-            # Another process may have been first with the same request.
-            known = self._known(item, submission.request)
-            if known is None:
-                raise
-            return known
+        with typed_errors(f"submitting {submission.name}"):
+            item = prepared(self.catalog, self.ids, submission, self.clock.now())
+            try:
+                return undisturbed(lambda: self._submit(item, submission.request))
+            except SpineError:
+                # Another process may have been first with the same request.
+                known = self._known(item, submission.request)
+                if known is None:
+                    raise
+                return known
 
     def _submit(self, item: Prepared, request: str | None) -> Run:
         with self.store.write() as unit:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-from ..domain.errors import ConflictError
+from ..domain.errors import ConflictError, SpineError, as_spine_error
 
 log = logging.getLogger(__name__)
 
@@ -30,3 +31,14 @@ def undisturbed(work: Callable[[], T]) -> T:
         except ConflictError as error:
             log.info("done again: %s", error)
     return work()
+
+
+@contextmanager
+def typed_errors(doing: str) -> Iterator[None]:
+    """Whatever goes wrong inside is told as a typed error, which names the work."""
+    try:
+        yield
+    except SpineError:
+        raise
+    except Exception as error:
+        raise as_spine_error(error, doing=doing) from error

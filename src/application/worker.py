@@ -266,6 +266,8 @@ class Worker:
         if self._stopping is not None:
             return
         for job in pulse.jobs.values():
+            if len(self._flights) >= self._options.jobs:
+                return  # the next pulse tells of it again
             ours = job.pool in self._options.pools and job.pipeline in self._lanes
             if ours and job.run not in self._flights and job.run not in self._over:
                 log.info("run %s is found to be claimed, and executed", job.run)

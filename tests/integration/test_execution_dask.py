@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 from market_spine.adapters.outbound.execution.dask import DaskExecution
+from market_spine.adapters.outbound.execution.dask_connection import scheduler_address
 from market_spine.adapters.outbound.execution.dask_worker import Order
 from market_spine.domain.errors import Category, ConfigurationError, SourceError, SpineError
 from market_spine.domain.queueing import Lease
 from market_spine.ports.execution import Task
 from market_spine.testing.execution_entry import ENTRY, notes
 from market_spine.testing.execution_suite import (
-    LONGEST,
     begun,
     ended,
     gone,
@@ -146,7 +146,7 @@ def test_a_lost_worker_of_its_own_is_told_and_replaced(tmp_path: Path) -> None:
     with execution("dask", tmp_path) as dask:
         dask.start(task("hang"))
         child = begun(tmp_path, "hang").pid
-        (worker,) = dask._client.run(os.getpid).values()
+        (worker,) = dask._connection.client().run(os.getpid).values()
         os.kill(worker, signal.SIGKILL)
         assert lost(ended(dask, 1)["hang"].error)
         until(lambda: gone([child]), "the run goes on without its worker")
@@ -193,6 +193,20 @@ def test_a_scheduler_that_never_says_a_word_costs_little_time(tmp_path: Path) ->
             before = time.monotonic()
             assert lost(run_one(dask, "work"))
             assert time.monotonic() - before < 10.0
+
+
+def test_a_scheduler_that_does_nothing_holds_nobody_up(cluster: Cluster, tmp_path: Path) -> None:
+    with execution(cluster.address, tmp_path) as dask:
+        assert run_one(dask, "work") is None
+        cluster.scheduler.send_signal(signal.SIGSTOP)
+        before = time.monotonic()
+        dask.start(task("work/1"))
+        dask.start(task("work/2"))
+        assert dask.wait(0.1) == []
+        why = SpineError("it took too long")
+        dask.end("work/1", why)
+        assert ended(dask, 1)["work/1"].error == why
+    assert time.monotonic() - before < 10.0
 
 
 def test_a_task_that_waits_for_a_worker_can_be_ended(cluster: Cluster, tmp_path: Path) -> None:
@@ -272,7 +286,7 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path, address: str) -> Non
     ],
 )
 def test_addresses_are_those_of_dask(address: str | None, meant: str | None) -> None:
-    assert DaskExecution(address, ENTRY, {}, slots=1)._address == meant
+    assert scheduler_address(address) == meant
 
 
 def test_without_dask_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ from market_spine.domain.runs import Run, RunFilter
 from market_spine.domain.workflows import Workflow
 from market_spine.ports.execution import Execution
 from market_spine.ports.storage import Store
+from market_spine.testing.faults import Faults
 from market_spine.testing.memory_store import MemoryStore
 from market_spine.testing.steady_runtime import (
     CountingIds,
@@ -69,12 +70,18 @@ class DurableHouse:
         *things: Pipeline | Workflow,
         beside: DurableHouse | None = None,
         store: Store | None = None,
+        faults: Faults | None = None,
     ) -> None:
         self.clock = beside.clock if beside else SetClock()
         self.store: Store = beside.store if beside else store or MemoryStore(self.clock.now)
         self.processes = KnownProcesses()
+        if faults is not None:
+            self.store = faults.on(self.store, "store")
+            self.processes = faults.on(self.processes, "processes")
         self.secrets = KnownSecrets({"env:TOKEN": "sesame-open-77"})
         self.ids = beside.ids if beside else CountingIds()
+        if faults is not None:
+            self.ids = faults.on(self.ids, "ids")
         pipelines: Registry[Pipeline] = Registry("pipeline")
         workflows: Registry[Workflow] = Registry("workflow")
         for thing in things:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ....domain.backfills import BackfillState, PartState
@@ -124,10 +125,15 @@ def show(services: CliServices, backfill: Backfill, *, every: bool) -> None:
     output.facts((n, v) for n, v in _facts(backfill, counts, left) if v not in (None, ""))
     errors = _errors(services, backfill, every=every) if counts.get(PartState.FAILED) else {}
     if every:
-        _show_parts("Partitions", list(all_parts(reader, backfill.id)), errors)
+        _show_parts(list(all_parts(reader, backfill.id)), errors)
     elif errors:
         failed = reader.parts(backfill.id, states=[PartState.FAILED], limit=_FAILED)
-        _show_parts("Failed", failed, errors)
+        output.table(
+            "Failed",
+            ["partition", "run", "error"],
+            ((part.partition, part.run, errors.get(part.run or "")) for part in failed),
+            narrowing=(SHORT,),
+        )
     _tell_failed(backfill, counts, every=every)
 
 
@@ -204,10 +210,10 @@ def _errors(services: CliServices, backfill: Backfill, *, every: bool) -> dict[s
     return found
 
 
-def _show_parts(title: str, parts: Sequence[BackfillPart], errors: Mapping[str, str]) -> None:
+def _show_parts(parts: Sequence[BackfillPart], errors: Mapping[str, str]) -> None:
     columns = ["partition", "state", "run", "reason", *(["error"] if errors else [])]
     output.table(
-        title,
+        "Partitions",
         columns,
         (
             (part.partition, part.state, part.run, part.reason, errors.get(part.run or ""))[
@@ -225,9 +231,10 @@ def _tell_failed(backfill: Backfill, counts: Mapping[PartState, int], *, every: 
     if failed > _FAILED and not every:
         output.say(f"{failed - _FAILED:,} more have failed; --parts shows all")
     if failed and backfill.state.final:
+        given = (f" -p {quote(f'{name}={value}')}" for name, value in backfill.parameters.items())
         output.say(
             f"next: spine backfill create {backfill.pipeline} --from {backfill.first} "
-            f"--to {backfill.last} --only failed",
+            f"--to {backfill.last}{''.join(given)} --only failed",
             whole=True,
         )
 

@@ -12,7 +12,7 @@ from ....domain.queueing import Progress
 from ....domain.runs import EventKind, LogLine, Run, RunEvent, RunState
 from . import documents, output
 from .follow import News, Watch, until_final
-from .run_words import happened, moment
+from .run_words import happened, moment, process
 from .step_tree import told
 from .times import spoken
 
@@ -45,8 +45,8 @@ class Shown:
                 more = happened(event)
                 if event.kind is EventKind.SKIPPED:
                     more = "; ".join(item.run.warnings)
-                if not more and event.owner is not None:
-                    more = f"attempt {event.attempt} by {event.owner}"
+                elif event.kind is EventKind.CLAIMED:
+                    more = f"attempt {event.attempt} by {process(event.owner)}"
                 return f"{moment(event.at)}  {where}  {event.kind}  {more}".rstrip()
             case LogLine() as line:
                 return f"{moment(line.at)}  {where}  {line.level.lower()}: {line.text}"

@@ -126,7 +126,7 @@ def _scale(bars: Sequence[Bar], now: datetime) -> _Scale:
 
 def _drawn(bar: Bar, scale: _Scale, now: datetime, width: int, strokes: Strokes) -> str:
     if bar.remark is not None:
-        return _cut(bar.remark, width, strokes.signs.more)
+        return _ended(bar.remark, width, strokes.signs.more)
     if bar.created is None and bar.started is None:
         return ""
     waited = scale.place(bar.created or bar.started or now, width)
@@ -174,6 +174,13 @@ def _cut(text: str, width: int, more: str) -> str:
         return (chop_cells(text, width) or [""])[0]
     tail = _first(reversed(text), room // 2)[::-1]
     return _first(text, room - cell_len(tail)) + more + tail
+
+
+def _ended(text: str, width: int, more: str) -> str:
+    """``text``, without its end where it is too long."""
+    if cell_len(text) <= width:
+        return text
+    return _first(text, width - cell_len(more)).rstrip() + more
 
 
 def _first(letters: Iterable[str], width: int) -> str:

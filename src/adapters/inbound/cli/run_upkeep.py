@@ -60,11 +60,12 @@ def stats(
             return
         first = "" if wanted.since is None else f" since {cell(wanted.since)} UTC"
         last = "" if wanted.until is None else f" until {cell(wanted.until)} UTC"
-        output.say(f"runs{first}{last}: {report.total.runs:,}")
-        if report.total.runs:
-            rows = [*report.by_pipeline, *([report.total] if len(report.by_pipeline) > 1 else [])]
-            _show_statistics("By pipeline", "pipeline", rows)
-            _show_statistics("By day", "day", report.by_day)
+        if not report.total.runs:
+            output.say(f"no runs{first}{last}")
+            return
+        rows = [*report.by_pipeline, *([report.total] if len(report.by_pipeline) > 1 else [])]
+        _show_statistics(f"By pipeline{first}{last}", "pipeline", rows)
+        _show_statistics("By day", "day", report.by_day)
 
 
 def _document(report: StatisticsReport) -> dict[str, Any]:

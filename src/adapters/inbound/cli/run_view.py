@@ -10,7 +10,7 @@ from ....domain.runs import RunState
 from . import documents, gantt, output, stdout
 from .cells import seconds
 from .run_ids import SHORT
-from .run_words import happened, standing
+from .run_words import happened, process, standing
 from .step_tree import StepTree, collapsed, label, told
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _facts(run: Run, job: Job | None, progress: Progress | None) -> Iterator[tup
     yield "progress", None if progress is None else told(progress)
     yield "to end since", None if run.state.final else run.cancel_requested_at
     yield "attempt", run.attempt if run.attempt > 1 else None
-    yield "owner", None if job is not None and job.owner == run.owner else run.owner
+    yield "process", None if job is not None and job.owner == run.owner else process(run.owner)
     yield "submitted", run.created_at
     yield "waited", _waited(run)
     yield "started", run.started_at
@@ -129,21 +129,24 @@ def _show_parts(reader: ReadRuns, run: Run, parts: Sequence[Run]) -> None:
 def _show_events(reader: ReadRuns, run: Run) -> None:
     output.table(
         "Events",
-        ["time", "event", "attempt", "owner", "detail"],
+        ["time", "event", "attempt", "process", "detail"],
         (
-            (event.at, event.kind, event.attempt or None, event.owner, happened(event) or None)
+            (
+                *(event.at, event.kind, event.attempt or None),
+                *(process(event.owner), happened(event) or None),
+            )
             for event in reader.events(run.id)
         ),
-        narrowing=("owner", "attempt"),
+        narrowing=("process", "attempt"),
     )
 
 
 def _show_lines(reader: ReadRuns, run: Run) -> None:
-    output.table(
-        "Log",
-        ["time", "level", "text"],
-        ((line.at, line.level, line.text) for line in reader.lines(run.id)),
-    )
+    lines = [(line.at, line.level, line.text) for line in reader.lines(run.id)]
+    if lines:
+        output.table("Log", ["time", "level", "text"], lines)
+    else:
+        output.say("it has logged nothing")
 
 
 def _error(run: Run) -> str | None:

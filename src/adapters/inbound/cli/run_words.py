@@ -20,7 +20,7 @@ def standing(job: Job) -> str:
     """Where a live run stands in the queue, and who or what moves it on."""
     if job.state is QueueState.CLAIMED:
         ends = "" if job.lease_until is None else f", whose lease ends {cell(job.lease_until)}"
-        return f"CLAIMED by {job.owner}{ends}"
+        return f"CLAIMED by {process(job.owner)}{ends}"
     if job.state is QueueState.HELD:
         return f"HELD until the other run with the key {job.key} is over"
     if job.state is QueueState.WAITING:
@@ -44,6 +44,11 @@ def happened(event: RunEvent) -> str:
     if event.kind is EventKind.REUSED:
         return f"done by run {detail.get('run')}"
     return found or _PLAIN.get(event.kind, "")
+
+
+def process(owner: str | None) -> str | None:
+    """Host and number of the process that executes a run: what a person looks for."""
+    return None if owner is None else "/".join(owner.partition("#")[0].split("/")[:2])
 
 
 def moment(at: datetime) -> str:

@@ -13,9 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from ....domain.errors import (
@@ -26,14 +24,9 @@ from ....domain.errors import (
     as_spine_error,
 )
 from ....ports.execution import Ended, Task
+from .dask_connection import PATIENCE, DaskConnection
 from .dask_worker import NotRecordedError, Order, execute
 from .entries import check_entry
-
-_PORT = 8786
-_PATIENCE = 3.0
-"""Seconds for a scheduler to answer."""
-_PAUSE = 1.0
-"""Seconds for which one that did not answer is not asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +50,10 @@ class DaskExecution:
         self, address: str | None, entry: str, settings: Mapping[str, Any], *, slots: int
     ) -> None:
         check_entry(entry, settings)
-        self._distributed = _library()
-        self._address = _scheduler(address)
+        self._connection = DaskConnection(address, threads=slots)
         self._entry = entry
         self._settings = dict(settings)
         self._slots = slots
-        self._cluster: Any = None
-        self._client: Any = None
-        self._unreachable: tuple[float, Exception] | None = None
         self._sent: dict[str, _Sent] = {}
         self._ended: list[Ended] = []
         # Dask tells from threads of its own what became of which key.
@@ -86,7 +75,7 @@ class DaskExecution:
             self._send(task)
         except Exception as error:  # whatever Dask raises when it cannot be reached
             self._disconnect()
-            self._ended.append(Ended(task, _unreachable(task, self._address, error)))
+            self._ended.append(Ended(task, _unreachable(task, self._connection.address, error)))
 
     def wait(self, seconds: float) -> Sequence[Ended]:
         until = time.monotonic() + seconds
@@ -107,13 +96,12 @@ class DaskExecution:
         self._closed = True
         for key in tuple(self._sent):
             self._forget(key)
-        self._disconnect()
-        if self._cluster is not None:
-            self._cluster.close()
-            self._cluster = None
+        self._connection.close()
 
     def _send(self, task: Task) -> None:
-        client = self._connected()
+        if self._connection.lost:
+            self._disconnect()
+        client = self._connection.client()
         # Each time: whoever has reconnected in between is not subscribed any more.
         client.subscribe_topic("all", self._hear)
         # Never used before: for a key that it knows, Dask has an answer at hand, or goes on with
@@ -124,48 +112,12 @@ class DaskExecution:
         self._sent[key] = _Sent(task, future)
         future.add_done_callback(partial(_tell, self._news, key))
 
-    def _connected(self) -> Any:
-        if self._client is not None and self._client.status == "running":
-            return self._client
-        self._disconnect()
-        if self._unreachable is not None:
-            since, error = self._unreachable
-            if time.monotonic() - since < _PAUSE:
-                raise error
-        try:
-            self._client = self._distributed.Client(
-                self._address or self._own_cluster(), timeout=_PATIENCE, set_as_default=False
-            )
-        except Exception as error:
-            self._unreachable = (time.monotonic(), error)
-            raise
-        self._unreachable = None
-        return self._client
-
-    def _own_cluster(self) -> Any:
-        if self._cluster is None:
-            # One worker is enough: the runs have processes of their own.
-            self._cluster = self._distributed.LocalCluster(
-                host="127.0.0.1",
-                n_workers=1,
-                threads_per_worker=self._slots,
-                memory_limit=0,
-                dashboard_address="127.0.0.1:0",  # without one it takes 8787, or warns
-                scheduler_kwargs={"allowed_failures": 0, "dashboard": False},
-            )
-        return self._cluster
-
     def _disconnect(self) -> None:
-        """Close what is left of a connection; what was sent over it is lost."""
+        """Close what is left of the connection; what was sent over it is lost."""
         self._read_news(0.0)
-        client, self._client = self._client, None
         for key in tuple(self._sent):
             self._lost(key, "the connection to its scheduler was lost")
-        if client is not None:
-            with suppress(Exception):  # it is of no use any more, whatever it says
-                client.unsubscribe_topic("all")
-            with suppress(Exception):
-                client.close(timeout=_PATIENCE)
+        self._connection.disconnect()
 
     def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
         _, told = event
@@ -197,12 +149,12 @@ class DaskExecution:
 
     def _error_of(self, sent: _Sent) -> SpineError:
         try:
-            error = sent.future.exception(timeout=_PATIENCE)
+            error = sent.future.exception(timeout=PATIENCE)
         except Exception as unknown:  # what has been raised does not arrive here
             error = unknown
         if isinstance(error, NotRecordedError):
             return SpineError.from_dict(json.loads(error.args[0]))
-        if isinstance(error, self._distributed.KilledWorker):
+        if isinstance(error, self._connection.distributed.KilledWorker):
             return _lost_run(sent.task, "the worker that had it is gone")
         if isinstance(error, ImportError):
             return ConfigurationError(
@@ -224,34 +176,6 @@ class DaskExecution:
 
 def _tell(news: queue.SimpleQueue[tuple[str, str]], key: str, future: Any) -> None:
     news.put((key, str(future.status)))
-
-
-def _library() -> Any:
-    try:
-        return import_module("distributed")
-    except ImportError as error:
-        raise ConfigurationError(
-            "Dask is not installed, and runs are to be executed on it",
-            hint="pip install 'market-spine[dask]'",
-            cause=error,
-        ) from error
-
-
-def _scheduler(address: str | None) -> str | None:
-    """The address as Dask has it; None for a cluster of its own."""
-    if address in (None, "dask"):
-        return None
-    try:
-        parts = urlsplit(str(address))
-        host, port = parts.hostname, parts.port or _PORT
-    except ValueError:
-        host = None
-    if host is None or parts.scheme != "dask" or parts.path.strip("/"):
-        raise ConfigurationError(
-            f"{address!r} is no address of a Dask scheduler",
-            hint="write dask://host:port, or dask for a cluster of its own on this machine",
-        )
-    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
 
 def _secrets_stay_here(task: Task) -> SpineError:
