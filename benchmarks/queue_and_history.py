@@ -206,11 +206,11 @@ def filters(count: int) -> dict[str, RunFilter]:
     return {
         "all runs": RunFilter(),
         "top level only": RunFilter(top_level_only=True),
-        "pipeline": RunFilter(pipeline="p7"),
+        "pipeline": RunFilter(pipeline="p5"),
         "pipeline that is unknown": RunFilter(pipeline="unknown"),
         "state FAILED": RunFilter(state=RunState.FAILED),
         "state PENDING (none)": RunFilter(state=RunState.PENDING),
-        "pipeline and state": RunFilter(pipeline="p7", state=RunState.FAILED),
+        "pipeline and state": RunFilter(pipeline="p5", state=RunState.FAILED),
         "pipeline and state (none)": RunFilter(pipeline="p39", state=RunState.FAILED),
         "parent": RunFilter(parent=run_id(count // 2 // 10 * 10)),
         "parent and step": RunFilter(parent=run_id(count // 2 // 10 * 10), step="step-3"),
@@ -227,7 +227,7 @@ def filters(count: int) -> dict[str, RunFilter]:
         "until the first week": RunFilter(until=START + 7 * day),
         "one day in the middle": RunFilter(since=START + 100 * day, until=START + 101 * day),
         "all, by time": RunFilter(since=START, until=newest),
-        "pipeline since a day": RunFilter(pipeline="p7", since=newest - day),
+        "pipeline since a day": RunFilter(pipeline="p5", since=newest - day),
         "pipeline and state (none) since a day": RunFilter(
             pipeline="p39", state=RunState.FAILED, since=newest - day
         ),

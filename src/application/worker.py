@@ -37,6 +37,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 30.0
+_LONGEST_STORE_PAUSE = 5.0
 UNREACHABLE = "execution_unreachable"
 """In an error's metadata: no task was begun, because there was nothing to execute it."""
 
@@ -102,6 +103,8 @@ class Worker:
         self._wake = threading.Event()
         self._next_reap = 0.0
         self._next_claim = 0.0
+        self._next_settle = 0.0
+        self._store_pause = 0.0
         self._pause = 0.0
         self.taken = 0
 
@@ -188,20 +191,36 @@ class Worker:
 
     def _settle(self, ended: list[Ended]) -> None:
         """Record the end of tasks that could not do so themselves."""
-        left, self._unsettled = [*self._unsettled, *ended], []
+        for item in ended:
+            if item.error is None:
+                self._pause = 0.0
+                self._landed(item)
+            else:
+                self._unsettled.append(item)
+        if self._clock.monotonic() < self._next_settle:
+            return
+        left, self._unsettled = self._unsettled, []
         for item in left:
             settled = partial(self._settled, item)
             if self._patiently(f"ending run {item.task.run}", settled):
-                self._flights.pop(item.task.run, None)
-                self._over[item.task.run] = self._clock.monotonic()
+                self._landed(item)
             else:
                 self._unsettled.append(item)
+        if not self._unsettled:
+            self._store_pause = 0.0
+            return
+        # The store is away: it is asked less and less often.
+        self._store_pause = min(_LONGEST_STORE_PAUSE, max(0.1, self._store_pause * 2))
+        self._next_settle = self._clock.monotonic() + self._store_pause
+
+    def _landed(self, item: Ended) -> None:
+        self._flights.pop(item.task.run, None)
+        self._over[item.task.run] = self._clock.monotonic()
 
     def _settled(self, item: Ended) -> bool:
         flight = self._flights.get(item.task.run)
         error = item.error
         if error is None or flight is None:
-            self._pause = 0.0
             return True
         unreachable = bool(error.context.metadata.get(UNREACHABLE))
         if flight.releasing or (error.category is Category.DEPENDENCY and error.retryable):

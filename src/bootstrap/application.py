@@ -142,8 +142,8 @@ class Application:
         if jobs == 0:
             serve(listen, read_runs, insecure=insecure, ready=ready)
             return
-        with working_beside(lambda: self._worker(jobs, ())):
-            serve(listen, read_runs, insecure=insecure, ready=ready)
+        with working_beside(lambda: self._worker(jobs, ())) as worker:
+            serve(listen, read_runs, insecure=insecure, ready=ready, stopping=worker.stop)
 
     def work(self, *, jobs: int | None, pools: Sequence[str], until_idle: bool) -> None:
         from ..adapters.inbound.worker.process import work

@@ -19,7 +19,7 @@ LONG = timedelta(minutes=10)
 """A lease that outlasts any test."""
 AT_ONCE = timedelta(0)
 """A lease that has run out as soon as it is given."""
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which what should have happened will not."""
 
 

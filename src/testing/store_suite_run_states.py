@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from ..domain.runs import Run, RunState, StepCount
 from ..ports.storage import Store
@@ -109,6 +110,27 @@ class RunStateSuite:
         with store.read() as unit:
             steps = sorted(count.step for count in unit.runs.steps("run-1"))
         assert steps == [f"step-{number}" for number in range(6)]
+
+    def test_of_many_who_begin_or_end_a_run_at_once_one_does(self, store: Store) -> None:
+        with_runs(store, a_run(state=PENDING))
+        begun: list[int] = []
+        ended: list[bool] = []
+
+        def begin(owner: str) -> None:
+            with store.write() as unit:
+                begun.append(unit.runs.begin(["run-1"], owner=owner, at=NOON))
+                unit.commit()
+
+        def end(owner: str) -> None:
+            done = a_run(state=RunState.SUCCEEDED, owner=owner, finished_at=NOON)
+            with store.write() as unit:
+                ended.append(unit.runs.finish(done))
+                unit.commit()
+
+        for work in (begin, end):
+            in_threads(*(partial(work, f"owner-{number}") for number in range(6)))
+        assert sorted(begun) == [0, 0, 0, 0, 0, 1]
+        assert sorted(ended) == [False] * 5 + [True]
 
     def test_steps_are_counted_by_state(self, store: Store) -> None:
         with_runs(

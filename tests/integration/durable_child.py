@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 
 from durable_points import Fault, Moment, Point, PointedStore, Trap
-from durable_work import LEASE, RENEWED, REQUESTS, House
+from durable_work import RENEWED, REQUESTS, House
 
 from market_spine.adapters.inbound.worker.process import work
 from market_spine.adapters.outbound.execution.inline import InlineExecution
@@ -23,7 +23,7 @@ from market_spine.application.worker import Worker
 from market_spine.domain.errors import SpineError
 from market_spine.ports.execution import Ended, Task
 
-PATIENCE = 3 * LEASE.total_seconds() + 3
+PATIENCE = 20.0
 """Seconds after which a worker that has nothing to do, with runs live, is taken to be stuck."""
 
 

@@ -7,7 +7,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
@@ -78,6 +78,7 @@ class PointedStore:
         self._trap = trap
         self._opened = 0
         self._named: Counter[str] = Counter()
+        self._beside = threading.RLock()
         self.points: list[Point] = []
         self.struck = False
 
@@ -93,7 +94,7 @@ class PointedStore:
             trap = self._trap
             if trap is not None and trap.moment is Moment.AHEAD and trap.point.opened == opened:
                 self._strike(trap)
-        with self._store.write() as unit:
+        with nullcontext() if opened else self._beside, self._store.write() as unit:
             yield cast("UnitOfWork", _PointedUnit(unit, opened, self._commit))
 
     def _commit(self, unit: UnitOfWork, opened: int, name: str | None) -> None:
@@ -121,8 +122,12 @@ class PointedStore:
             self._strike(trap)
 
     def _strike(self, trap: Trap) -> None:
-        if not self.struck:
-            self.struck = True
+        if self.struck:
+            return
+        self.struck = True
+        # Who stops the process stops its other threads as well: none of them may be caught while
+        # it has a database of one writer to itself. Before a commit it is this thread that has.
+        with nullcontext() if trap.moment is Moment.BEFORE else self._beside:
             trap.fault.strike()
 
 

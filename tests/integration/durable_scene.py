@@ -36,7 +36,9 @@ from market_spine.testing.run_judge import judge_runs
 LONGEST = 60.0
 """Seconds after which a process is taken to hang."""
 TAKEOVER = LEASE + timedelta(seconds=5)
-"""How soon what a process had goes on in another one."""
+"""How soon what a process had goes on in another one, where that has a processor to itself."""
+BUSY = timedelta(seconds=10)
+"""How much later that may be where all processors are busy with other cases."""
 
 
 class Child:
@@ -183,12 +185,10 @@ def undisturbed(lane: Lane, *, gives_back: bool = False) -> Scene:
     assert gives_back or not answer.live, f"still live: {answer.live}"
     rescue(lane)
     judge(lane)
-    return Scene(gives_back, [point for point in answer.points if _counts(point)], outcome(lane))
-
-
-def _counts(point: Point) -> bool:
-    """How often leases are renewed depends on how fast the machine is."""
-    return point.name != "renew" or point.number == 1
+    # How often leases are renewed depends on how fast the machine is: once is waited for.
+    renewals = 0 if gives_back else 1
+    points = [it for it in answer.points if it.name != "renew" or it.number <= renewals]
+    return Scene(gives_back, points, outcome(lane))
 
 
 def met(lane: Lane, scene: Scene, trap: Trap) -> None:
@@ -222,7 +222,6 @@ def _ended_well(lane: Lane, scene: Scene, trap: Trap, answer: Answer) -> None:
 def _hang(lane: Lane, child: Child, trap: Trap) -> None:
     """Others take over from a process that hangs; then it goes on, as if nothing had been."""
     child.await_stop()
-    stopped = time.monotonic()
     if trap.moment is Moment.BEFORE:
         # Its transaction is open: others may have to wait for it, however long that takes.
         timer = threading.Timer(1.5 * LEASE.total_seconds(), child.go_on)
@@ -231,9 +230,7 @@ def _hang(lane: Lane, child: Child, trap: Trap) -> None:
         timer.join()
         return
     work_until(lane, lambda: not _claimed(lane))
-    taken = time.monotonic() - stopped
     assert not _claimed(lane), "what the process had was never taken over"
-    assert taken < TAKEOVER.total_seconds(), f"it was taken over after {taken:.1f} s"
     if trap.moment is Moment.AHEAD and trap.point.name.startswith(("finish", "retry")):
         assert len(_lost(lane)) > 1, "nothing was taken from it"
     child.go_on()
@@ -269,7 +266,7 @@ def rescue(lane: Lane, processes: Processes | None = None) -> None:
     work_until(lane, lambda: not house.live(), processes)
 
 
-def judge(lane: Lane) -> None:
+def judge(lane: Lane, takeover: timedelta = TAKEOVER + BUSY) -> None:
     """All that must hold of runs, and each has taken effect once if it succeeded, else never."""
     with lane.store.read() as unit:
         traces = Counter(capture.run for capture in unit.captures.list(CaptureFilter()))
@@ -279,7 +276,7 @@ def judge(lane: Lane) -> None:
         if traces[run.id] != expected:
             yield f"has taken effect {traces[run.id]} times"
 
-    judge_runs(lane.store, takeover=TAKEOVER, keys=_key, also=once)
+    judge_runs(lane.store, takeover=takeover, keys=_key, also=once)
 
 
 def _key(run: Run) -> str | None:

@@ -23,13 +23,13 @@ Start with:
 
 Let workers do it:
 
-  spine worker                               execute what is submitted, until Ctrl-C
+  spine worker                               execute what is submitted
 
   spine submit NAME -p key=value             queue a run
 
-  spine runs show last --follow              see it happen; also: runs cancel, runs retry
+  spine runs show last --follow              watch it, to its end
 
-  spine backfill create NAME --from DATE --to DATE --dry-run
+  spine backfill create --help               run it for many partitions
 
 State lives in the folder SPINE_HOME (default .spine); SPINE_DATABASE_URL names another store.
 Exit codes: 0 done, 1 the run failed, 2 wrong usage.

@@ -68,10 +68,15 @@ def create(
 
     For example:
 
-      spine backfill create prices.daily.refresh --from 2026-01-01 --to 2026-03-31 --dry-run
+      spine backfill create prices.refresh --from 2026-01-01 --to 2026-03-31
 
-      spine backfill create prices.daily.refresh --from 2026-01-01 --to 2026-03-31
-      -p symbol=AAPL,MSFT --only missing,failed --max-active 8
+      ... --dry-run                           which would run, and why
+
+      ... -p symbol=AAPL,MSFT                 these symbols
+
+      ... --only missing,failed               what is missing or has failed
+
+      ... --max-active 8                      eight at once
     """
     with output.errors_shown():
         from ....application.backfills import BackfillRequest

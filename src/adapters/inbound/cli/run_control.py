@@ -74,11 +74,11 @@ def retry(
 
     For example:
 
-      spine runs retry last                        what did not succeed
+      spine runs retry last                       what did not succeed
 
-      spine runs retry 5f3a9c1e --from-step load   this step and what follows
+      spine runs retry 5f3a9c1e --from-step load  this and what follows
 
-      spine runs retry 5f3a9c1e --all --wait       all of it, and see how it goes
+      spine runs retry 5f3a9c1e --all --wait      all of it, and watch
     """
     with output.errors_shown():
         from ....application.retry_run import Extent

@@ -47,7 +47,7 @@ def stats(
 
       spine runs stats --since 30d
 
-      spine runs stats --pipeline prices.daily.refresh --since 2026-01-01 --until 2026-01-31
+      spine runs stats --pipeline prices.refresh --since 2026-01-01
     """
     with output.errors_shown():
         from ....domain.run_statistics import StatisticsFilter

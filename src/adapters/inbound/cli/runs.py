@@ -54,11 +54,11 @@ def list_runs(
 
     For example:
 
-      spine runs list --top-level --since 7d          what was asked for in a week
+      spine runs list --top-level --since 7d        asked for in a week
 
       spine runs list --state failed --category timeout
 
-      spine runs list --parent last --state failed    the parts of the last run that failed
+      spine runs list --parent last --state failed  parts that failed
     """
     with output.errors_shown():
         from ....domain.errors import Category

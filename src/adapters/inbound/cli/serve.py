@@ -37,10 +37,10 @@ def serve(
     """Serve gRPC, and execute queued runs, until SIGTERM or Ctrl-C.
 
     For example:
-      spine serve                 all in one process
 
-      spine serve --workers 0     the API alone, beside processes of spine worker
+      spine serve              all in one process
 
+      spine serve --workers 0  the API alone, beside spine worker
     """
     with output.errors_shown():
         asking.services(context).serve(listen, insecure=insecure, jobs=workers)
@@ -78,12 +78,12 @@ def worker(
     over what a worker that vanished has left.
 
     For example:
-      spine worker                                  for everything
 
-      spine worker --concurrency 8 --pool heavy     eight at once, of one pool
+      spine worker                            for everything
 
-      spine worker --until-idle                     do what waits, then end
+      spine worker --concurrency 8 --pool io  eight at once, of one pool
 
+      spine worker --until-idle               do what waits, then end
     """
     with output.errors_shown():
         asking.services(context).work(

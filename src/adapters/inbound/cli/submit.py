@@ -44,13 +44,16 @@ def submit(
     ] = False,
     json: asking.Json = False,
 ) -> None:
-    """Queue a run for the next free worker, which spine worker or spine serve starts.
+    """Queue a run for the next free worker.
+
+    Workers are started by spine worker and by spine serve. What is submitted with a request id is
+    run once, however often it is submitted.
 
     For example:
 
-      spine submit prices.daily.refresh -p day=2026-01-05
+      spine submit prices.refresh -p day=2026-01-05 --wait
 
-      spine submit prices.daily.refresh -p day=2026-01-05 --request-id nightly-2026-01-05 --wait
+      spine submit prices.refresh -p day=2026-01-05 --request-id night-0105
     """
     with output.errors_shown():
         from ....application.submissions import Submission

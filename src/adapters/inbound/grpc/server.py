@@ -49,12 +49,13 @@ def serve(
     insecure: bool = False,
     page_key: bytes | None = None,
     ready: Callable[[int], None] | None = None,
+    stopping: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then let the calls in flight end (10 s at most) and return.
 
     ``listen`` is host:port of this machine; port 0 takes a free one; ``insecure`` allows one that
     others reach, though there is neither TLS nor authentication. ``ready`` is called with the
-    port once calls are accepted. Page tokens are good for servers with the same ``page_key`` (by
+    port once calls are accepted, ``stopping`` when a signal has come. Page tokens are good for servers with the same ``page_key`` (by
     default a fresh one: until this server stops). Raises a ConfigurationError for an address that
     cannot be listened on. Runs in the main thread only, as it takes over both signals.
     """
@@ -64,7 +65,7 @@ def serve(
         asyncio.Runner(loop_factory=_loop_factory()) as runner,
     ):
         service = RunService(read_runs, threads, page_key or secrets.token_bytes(32))
-        runner.run(_serve(address, service, ready))
+        runner.run(_serve(address, service, ready, stopping))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -75,7 +76,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(address: str, service: RunService, ready: Callable[[int], None] | None) -> None:
+async def _serve(
+    address: str,
+    service: RunService,
+    ready: Callable[[int], None] | None,
+    stopping: Callable[[], None],
+) -> None:
     stop = _stop_on_signals()
     server = grpc.aio.server(
         interceptors=(ErrorInterceptor(),), options=_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS
@@ -90,6 +96,7 @@ async def _serve(address: str, service: RunService, ready: Callable[[int], None]
         if ready is not None:
             ready(port)
         await stop.wait()
+        stopping()
         _log.info("draining: calls in flight have %s seconds", _GRACE)
     finally:
         health.drain()

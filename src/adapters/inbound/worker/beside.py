@@ -14,8 +14,11 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def working_beside(make: Callable[[], tuple[Worker, Execution]]) -> Iterator[None]:
-    """Work while the context is open; at its end what is under way has the grace time to end."""
+def working_beside(make: Callable[[], tuple[Worker, Execution]]) -> Iterator[Worker]:
+    """A worker that works while the context is open; it takes nothing more once it is stopped.
+
+    At the end of the context what is under way has the grace time to end.
+    """
     worker, execution = make()
 
     def run() -> None:
@@ -29,7 +32,7 @@ def working_beside(make: Callable[[], tuple[Worker, Execution]]) -> Iterator[Non
     thread = threading.Thread(target=run, name="worker", daemon=True)
     thread.start()
     try:
-        yield
+        yield worker
     finally:
         worker.stop()
         thread.join()

@@ -121,9 +121,11 @@ class ProcessExecution:
         line = task_line(task)
         for seat in tuple(self._seats):
             self._look_at(seat)
-            if seat.free and seat.process.send(line):
+            if seat.free:
                 seat.task, seat.begun = task, False
-                return
+                if seat.process.send(line):
+                    return
+                seat.task = None
         try:
             seat = self._starter.submit(self._open).result()
         except OSError as error:

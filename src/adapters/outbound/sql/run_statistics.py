@@ -10,6 +10,7 @@ from sqlalchemy import Select, select
 
 from ....domain.run_statistics import RunStatistics, StatisticsFilter, StatisticsReport
 from ....domain.runs import RunState
+from .run_bounds import created_between
 from .schema_runs import RUNS
 from .transaction import SqlTransaction
 
@@ -33,7 +34,7 @@ _QUANTILES = {
 def statistics(transaction: SqlTransaction, wanted: StatisticsFilter) -> StatisticsReport:
     """The report. Of each run that succeeded or failed, its duration is held in memory."""
     counts, durations = [pl.DataFrame(schema=_COUNTS)], [pl.DataFrame(schema=_DURATIONS)]
-    for frame in transaction.frames(_statement(wanted), _SCHEMA, _BATCH_ROWS):
+    for frame in transaction.frames(_statement(transaction, wanted), _SCHEMA, _BATCH_ROWS):
         dated = frame.with_columns(day=pl.col("created").dt.date())
         counts.append(dated.group_by("pipeline", "day", "state").agg(runs=pl.len()))
         durations.append(
@@ -55,7 +56,7 @@ def statistics(transaction: SqlTransaction, wanted: StatisticsFilter) -> Statist
     )
 
 
-def _statement(wanted: StatisticsFilter) -> Select[Any]:
+def _statement(transaction: SqlTransaction, wanted: StatisticsFilter) -> Select[Any]:
     columns = RUNS.c
     statement = select(
         columns.pipeline,
@@ -63,11 +64,7 @@ def _statement(wanted: StatisticsFilter) -> Select[Any]:
         columns.created_at,
         columns.started_at,
         columns.finished_at,
-    )
-    if wanted.since is not None:
-        statement = statement.where(columns.created_at >= wanted.since)
-    if wanted.until is not None:
-        statement = statement.where(columns.created_at < wanted.until)
+    ).where(*created_between(transaction, wanted.since, wanted.until))
     if wanted.pipeline is not None:
         statement = statement.where(columns.pipeline == wanted.pipeline)
     if not wanted.parts:
