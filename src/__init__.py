@@ -36,8 +36,10 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from .domain.parameters import Param
+    from .domain.partitions import PartitionSpace, days, weeks
     from .domain.pipelines import Pipeline, pipeline
     from .domain.result import Result
+    from .domain.retries import Retry
     from .domain.workflows import Step, Workflow, workflow
     from .ports.sources import (
         LINE,
@@ -66,8 +68,10 @@ _PLACES = {
         "ValidationError",
     ),
     "domain.parameters": ("Param",),
+    "domain.partitions": ("PartitionSpace", "days", "weeks"),
     "domain.pipelines": ("Pipeline", "pipeline"),
     "domain.result": ("Result",),
+    "domain.retries": ("Retry",),
     "domain.workflows": ("Step", "Workflow", "workflow"),
     "ports.sources": (
         "LINE",
@@ -93,8 +97,10 @@ __all__ = [
     "ErrorContext",
     "LoadError",
     "Param",
+    "PartitionSpace",
     "Pipeline",
     "Result",
+    "Retry",
     "RunContext",
     "RunOutcome",
     "Source",
@@ -109,10 +115,12 @@ __all__ = [
     "ValidationError",
     "Workflow",
     "__version__",
+    "days",
     "empty_malformed",
     "fetch_all",
     "pipeline",
     "register_source",
+    "weeks",
     "workflow",
 ]
 

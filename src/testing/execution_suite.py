@@ -15,7 +15,7 @@ from ..domain.queueing import Lease
 from ..ports.execution import Ended, Execution, Task
 from .execution_entry import Note, notes
 
-LONGEST = 15.0
+LONGEST = 60.0
 """Seconds after which what was waited for is taken to hang."""
 
 

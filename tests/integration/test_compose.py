@@ -85,8 +85,27 @@ def test_the_health_check_fails_where_nobody_serves(environment: dict[str, str])
     assert "Traceback" not in answered.stderr
 
 
+def test_a_worker_takes_runs_until_it_is_stopped(environment: dict[str, str]) -> None:
+    migrated = spine(SERVICES["migrate"]["command"], environment)
+    assert migrated.returncode == 0, migrated.stderr
+    with subprocess.Popen(
+        [SPINE, *SERVICES["worker"]["command"]], env=environment, stdout=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "working on pools: default\n"
+        asked = spine(
+            ["submit", "finra.otc_transparency.measure_week", "-p", "capture=x", "--wait"],
+            environment,
+        )
+        worker.terminate()
+        assert worker.wait(30) == 0
+
+    assert asked.returncode == 1
+    assert "there is no capture x" in asked.stderr
+
+
 def test_every_setting_that_is_given_is_one() -> None:
-    for name in ("spine", "migrate"):
+    for name in ("spine", "migrate", "worker"):
         for variable in SERVICES[name]["environment"]:
             assert variable.removeprefix("SPINE_").lower() in Settings.model_fields, variable
 

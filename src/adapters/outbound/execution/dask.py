@@ -103,7 +103,7 @@ class DaskExecution:
             self._disconnect()
         client = self._connection.client()
         # Each time: whoever has reconnected in between is not subscribed any more.
-        if not hasattr(self, "x"): self.x = client.subscribe_topic("all", self._hear) or 1
+        client.subscribe_topic("all", self._hear)
         # Never used before: for a key that it knows, Dask has an answer at hand, or goes on with
         # work that was just ended.
         key = f"run-{task.run}-{uuid4()}"
