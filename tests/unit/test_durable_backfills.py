@@ -1,0 +1,240 @@
+"""Backfills: what would run and why, a few at once, one failure for itself, pause and cancel."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from durable_house import LEASE, DurableHouse
+
+from market_spine import Result, RunContext, Step, days, pipeline, weeks, workflow
+from market_spine.application.backfills import BackfillRequest
+from market_spine.domain.backfills import BackfillState, PartState
+from market_spine.domain.errors import ValidationError
+from market_spine.domain.partitions import PartitionState
+from market_spine.domain.queueing import Capacity
+from market_spine.domain.runs import RunState, Trigger
+
+MONDAY = date(2026, 1, 5)
+ran: list[str] = []
+bad: set[str] = set()
+
+
+@pytest.fixture(autouse=True)
+def nothing_ran() -> None:
+    ran.clear()
+    bad.clear()
+
+
+@pipeline(
+    "b.prices", partition="{day}/{symbol}", partitions=days("day", symbol=()), key="{day}/{symbol}"
+)
+def prices(context: RunContext, day: date, symbol: str, factor: int = 1) -> Result[Any]:
+    name = f"{day}/{symbol}"
+    ran.append(name)
+    if name in bad:
+        return Result.failure(ValidationError(f"{name} is bad"))
+    return Result.success(factor)
+
+
+@pipeline("b.weekly", partition="{week}/{tier}", partitions=weeks("week", tier=("T1", "T2")))
+def weekly(context: RunContext, week: date, tier: str) -> None:
+    ran.append(f"{week}/{tier}")
+
+
+@pipeline("b.plain")
+def plain(context: RunContext) -> None: ...
+
+
+def request(**changes: Any) -> BackfillRequest:
+    given: dict[str, Any] = {
+        "pipeline": "b.prices",
+        "first": MONDAY,
+        "last": MONDAY + timedelta(days=2),
+        "parameters": {"symbol": "A,B"},
+        "max_active": 2,
+    }
+    return BackfillRequest(**{**given, **changes})
+
+
+@pytest.fixture
+def house() -> DurableHouse:
+    return DurableHouse(
+        prices, weekly, plain, workflow("b.flow", Step("one", "b.plain"), Step("two", "b.plain"))
+    )
+
+
+def states(house: DurableHouse, backfill_id: str) -> dict[str, str]:
+    return {part.partition: part.state.value for part in house.backfills.parts(backfill_id)}
+
+
+ALL = [f"2026-01-0{day}/{symbol}" for day in (5, 6, 7) for symbol in "AB"]
+
+
+def test_every_partition_is_run_once_in_order_and_only_a_few_at_once(house: DurableHouse) -> None:
+    made, survey = house.create_backfill(request())
+
+    assert [str(item.key) for item in survey.wanted] == ALL
+    active = [run for run in house.runs() if not run.state.final]
+    assert [run.partition for run in reversed(active)] == ALL[:2]
+    assert {run.trigger for run in active} == {Trigger.BACKFILL}
+    house.work()
+
+    assert ran == ALL
+    assert house.backfills.get(made.id).state is BackfillState.SUCCEEDED
+    assert house.backfills.get(made.id).finished_at is not None
+    assert house.backfills.counts(made.id) == {PartState.SUCCEEDED: 6}
+    assert all(run.backfill == made.id for run in house.runs())
+
+
+def test_a_partition_that_fails_is_visible_and_holds_up_no_other(house: DurableHouse) -> None:
+    bad.add(ALL[1])
+    made, _ = house.create_backfill(request())
+    house.work()
+
+    assert house.backfills.get(made.id).state is BackfillState.FAILED
+    assert states(house, made.id) == {**dict.fromkeys(ALL, "SUCCEEDED"), ALL[1]: "FAILED"}
+    [failed] = house.backfills.parts(made.id, states=[PartState.FAILED])
+    assert failed.run is not None
+    assert f"{ALL[1]} is bad" in str(house.run(failed.run).error)
+
+    bad.clear()
+    ran.clear()
+    again, survey = house.create_backfill(request(only=(PartitionState.FAILED,)))
+    assert [item.reason for item in survey.wanted] == [
+        f"run {failed.run} failed: {ALL[1]} is bad",
+    ]
+    assert len(survey.others) == 5
+    house.work()
+    assert ran == [ALL[1]]
+    assert house.backfills.get(again.id).state is BackfillState.SUCCEEDED
+
+
+def test_a_survey_tells_of_each_partition_what_is_known_and_runs_nothing(
+    house: DurableHouse,
+) -> None:
+    done = house.submit("b.prices", {"day": "2026-01-05", "symbol": "A"})
+    house.work()
+    waiting = house.submit("b.prices", {"day": "2026-01-05", "symbol": "B"})
+    before = house.runs()
+
+    survey = house.create_backfill.survey(
+        request(last=MONDAY, parameters={"symbol": "A,B,C"}, only=(PartitionState.MISSING,))
+    )
+
+    assert [(str(item.key), item.state) for item in survey.wanted] == [
+        ("2026-01-05/C", PartitionState.MISSING)
+    ]
+    assert [(item.state, item.reason) for item in survey.others] == [
+        (PartitionState.CURRENT, f"done by run {done}"),
+        (PartitionState.CURRENT, f"run {waiting} is PENDING"),
+    ]
+    assert house.runs() == before
+    assert house.backfills.list() == []
+
+
+def test_a_paused_backfill_queues_nothing_and_goes_on_when_it_is_resumed(
+    house: DurableHouse,
+) -> None:
+    made, _ = house.create_backfill(request())
+
+    assert house.control_backfill.pause(made.id).state is BackfillState.PAUSED
+    assert house.control_backfill.pause(made.id).state is BackfillState.PAUSED, "again"
+    house.work()
+    assert ran == ALL[:2]
+    assert house.backfills.get(made.id).state is BackfillState.PAUSED
+
+    assert house.control_backfill.resume(made.id).state is BackfillState.RUNNING
+    house.work()
+    assert ran == ALL
+    with pytest.raises(ValidationError, match="is SUCCEEDED"):
+        house.control_backfill.pause(made.id)
+
+
+def test_a_cancelled_backfill_ends_what_waits_and_tells_what_is_executed(
+    house: DurableHouse,
+) -> None:
+    made, _ = house.create_backfill(request())
+    capacity = Capacity("here#1", 1, LEASE, house.here.catalog.lanes)
+    with house.store.write() as unit:
+        [job] = house.here.lifecycle.claim(unit, capacity)
+        unit.commit()
+
+    assert house.control_backfill.cancel(made.id).state is BackfillState.CANCELLED
+
+    assert states(house, made.id) == {**dict.fromkeys(ALL, "CANCELLED"), ALL[0]: "ACTIVE"}
+    told = house.read.job(job.run)
+    assert told is not None
+    assert told.cancel_requested
+    house.clock.pass_by(LEASE.total_seconds() + 1)
+    house.work()
+    assert ran == []
+    assert states(house, made.id) == dict.fromkeys(ALL, "CANCELLED")
+    assert house.backfills.get(made.id).state is BackfillState.CANCELLED
+
+
+def test_weeks_go_from_monday_to_monday(house: DurableHouse) -> None:
+    asked = request(
+        pipeline="b.weekly", parameters={"tier": ["T2"]}, last=MONDAY + timedelta(days=14)
+    )
+    house.create_backfill(asked)
+    house.work()
+
+    assert ran == ["2026-01-05/T2", "2026-01-12/T2", "2026-01-19/T2"]
+
+
+def test_a_process_without_the_code_goes_on_with_a_backfill(house: DurableHouse) -> None:
+    made, _ = house.create_backfill(request(max_active=1))
+    first = house.backfills.parts(made.id)[0].run
+    assert first is not None
+
+    DurableHouse(plain, beside=house).cancel(first)
+
+    assert house.backfills.counts(made.id) == {
+        PartState.CANCELLED: 1,
+        PartState.ACTIVE: 1,
+        PartState.PLANNED: 4,
+    }
+    house.work()
+    assert ran == ALL[1:]
+    assert house.backfills.get(made.id).state is BackfillState.CANCELLED
+    assert house.run(first).state is RunState.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pipeline": "b.plain"}, "b.plain has no partitions"),
+        ({"pipeline": "b.flow"}, "b.flow has no partitions"),
+        ({"pipeline": "b.nothing"}, "no pipeline or workflow named"),
+        ({"parameters": {}}, "no symbol is given"),
+        ({"parameters": {"symbol": "A", "day": "2026-01-05"}}, "give --from and --to"),
+        ({"parameters": {"symbol": "A", "factor": "many"}}, "'many' is not a whole number"),
+        ({"parameters": {"symbol": "A", "colour": "red"}}, "is no parameter"),
+        ({"last": MONDAY - timedelta(days=1)}, "is later than"),
+        ({"last": MONDAY + timedelta(days=60_000)}, "more than 100,000"),
+        ({"max_active": 0}, "0 partitions at once"),
+        ({"only": (PartitionState.STALE,)}, "none of the 6 partitions is wanted: 6 MISSING"),
+        ({"pipeline": "b.weekly", "parameters": {"tier": "T9"}}, "T9 is no tier"),
+        (
+            {"pipeline": "b.weekly", "parameters": {}, "last": MONDAY + timedelta(days=1)},
+            "does not begin and end with a Monday",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_said_and_nothing_is_made(
+    house: DurableHouse, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        house.create_backfill(request(**changes))
+
+    assert said in str(caught.value)
+    assert house.backfills.list() == []
+    assert house.runs() == []
+
+
+def test_a_backfill_that_does_not_exist_is_named(house: DurableHouse) -> None:
+    for ask in (house.control_backfill.pause, house.backfills.get):
+        with pytest.raises(ValidationError, match="no backfill nowhere"):
+            ask("nowhere")
