@@ -22,7 +22,7 @@ from ..domain.errors import (
 )
 from ..domain.queueing import DEFAULT_POOL, Capacity, Job
 from ..domain.runs import Run, RunState
-from ..ports.execution import Ended, Execution, Task
+from ..ports.execution import NOT_BEGUN, Ended, Execution, Task
 from ..ports.runtime import Clock
 from ..ports.storage import Store
 from .catalog import Catalog
@@ -38,8 +38,6 @@ log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 30.0
 _LONGEST_STORE_PAUSE = 5.0
-UNREACHABLE = "execution_unreachable"
-"""In an error's metadata: no task was begun, because there was nothing to execute it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +220,10 @@ class Worker:
         error = item.error
         if error is None or flight is None:
             return True
-        unreachable = bool(error.context.metadata.get(UNREACHABLE))
-        if flight.releasing or (error.category is Category.DEPENDENCY and error.retryable):
-            self._release(item, lost=not flight.releasing and not unreachable)
+        begun = not error.context.metadata.get(NOT_BEGUN)
+        away = error.category is Category.DEPENDENCY and error.retryable
+        if flight.releasing or away or not begun:
+            self._release(item, lost=begun and not flight.releasing)
             if not flight.releasing:
                 self._hold_off()
             return True

@@ -9,6 +9,9 @@ from typing import Protocol
 from ..domain.errors import SpineError
 from ..domain.queueing import Lease
 
+NOT_BEGUN = "not_begun"
+"""In an error's metadata, true: there was nothing that could have executed the task."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:

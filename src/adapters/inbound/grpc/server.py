@@ -55,9 +55,10 @@ def serve(
 
     ``listen`` is host:port of this machine; port 0 takes a free one; ``insecure`` allows one that
     others reach, though there is neither TLS nor authentication. ``ready`` is called with the
-    port once calls are accepted, ``stopping`` when a signal has come. Page tokens are good for servers with the same ``page_key`` (by
-    default a fresh one: until this server stops). Raises a ConfigurationError for an address that
-    cannot be listened on. Runs in the main thread only, as it takes over both signals.
+    port once calls are accepted, ``stopping`` when a signal has come. Page tokens are good for
+    servers with the same ``page_key`` (by default a fresh one: until this server stops). Raises a
+    ConfigurationError for an address that cannot be listened on. Runs in the main thread only, as
+    it takes over both signals.
     """
     address = listening_address(listen, insecure=insecure)
     with (

@@ -23,7 +23,7 @@ from ....domain.errors import (
     SpineError,
     as_spine_error,
 )
-from ....ports.execution import Ended, Task
+from ....ports.execution import NOT_BEGUN, Ended, Task
 from .dask_connection import PATIENCE, DaskConnection
 from .dask_worker import NotRecordedError, Order, execute
 from .entries import check_entry
@@ -194,6 +194,7 @@ def _unreachable(task: Task, address: str | None, error: Exception) -> SpineErro
         category=Category.DEPENDENCY,
         hint="see that the scheduler runs and can be reached from here",
         context=ErrorContext(run=task.run),
+        metadata={NOT_BEGUN: True},
         cause=error,
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....domain.errors import Category, ErrorContext, SpineError
-from ....ports.execution import Ended, Task
+from ....ports.execution import NOT_BEGUN, Ended, Task
 from .deaths import death_of, lost_touch
 from .entries import check_entry
 from .messages import Answer, task_line
@@ -204,6 +204,7 @@ def _refused(task: Task, error: OSError) -> SpineError:
         category=Category.RESOURCE,
         hint="run fewer tasks at a time, or raise the limits on processes, files and memory",
         retryable=True,
+        metadata={NOT_BEGUN: True},
         context=ErrorContext(run=task.run),
         cause=error,
     )
