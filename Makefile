@@ -6,7 +6,7 @@ PROTOS := $(wildcard proto/market_spine/v1/*.proto)
 SAMPLE := sample
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test check unit db2 bench calendars clean setup
+.PHONY: help run test check unit db2 bench chaos calendars clean setup
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -59,6 +59,9 @@ bench: $(VENV)/.bench ## Time loads and reads against the databases' own ways, a
 	$(BIN)/python benchmarks/refresh_postgres.py
 	$(BIN)/python benchmarks/bulk_load.py
 	$(BIN)/python benchmarks/read_database.py
+
+chaos: $(VENV)/.dev ## 5,000 runs while workers, PostgreSQL and Dask are killed and clocks are wrong
+	PYTHONPATH=tests $(BIN)/python tests/integration/chaos.py $(CHAOS)
 
 calendars: $(VENV)/.dev ## Take the sessions that are shipped from the installed library anew
 	$(BIN)/python -c 'from market_spine.adapters.outbound.calendars import exchange, shipped; \

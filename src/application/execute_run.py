@@ -33,7 +33,6 @@ from .lifecycle import lease_lost
 from .masking import Masking
 from .read_datasets import ReadDatasets
 from .run_recorder import RunRecorder
-from .stored_runs import stored_run
 from .telling import RunTelling
 from .unit_attempts import UNIT_ATTEMPTS
 
@@ -89,18 +88,21 @@ class ExecuteRun:
         """Execute a claimed run; what has to be recorded by somebody else, as the store did not
         take it, or None."""
         try:
-            run = stored_run(self.store, task.run)
-            if not self._held(task.lease):
+            run = self._held(task.lease)
+            if run is None:
                 return lease_lost(task.run)
             self(run, task.lease, given, parts)
         except Exception as error:
             return as_spine_error(error, doing=f"executing run {task.run}")
         return self.recorder.unrecorded(task.run)
 
-    def _held(self, lease: Lease) -> bool:
+    def _held(self, lease: Lease) -> Run | None:
+        """The run, as long as the lease is the present one."""
         with self.store.read() as unit:
             job = unit.queue.get(lease.run)
-        return job is not None and job.lease == lease
+            if job is None or job.lease != lease:
+                return None
+            return unit.runs.get(lease.run)
 
     def work(self, run: Run, given: Mapping[str, Any]) -> _Work:
         """Raises a SpineError for code, parameters or secrets that are not there."""

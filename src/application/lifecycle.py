@@ -112,18 +112,18 @@ class Lifecycle:
 
         Raises a LeaseLostError when another process holds the run, or it is final already.
         """
-        self.progression.hold_above(unit, run)
+        above = self.progression.hold_above(unit, run)
         job = _present(unit, lease)
         if not unit.queue.remove(lease):
             raise lease_lost(lease.run)
-        return self._close(unit, job, run)
+        return self._close(unit, job, run, above)
 
     def fail(self, unit: UnitOfWork, lease: Lease, run: Run) -> Run:
         """End a claimed run with its error, unless it was cancelled or is to be tried again.
 
         Raises as :meth:`finish` does.
         """
-        self.progression.hold_above(unit, run)
+        above = self.progression.hold_above(unit, run)
         job = _present(unit, lease)
         error = run.error
         assert error is not None  # noqa: S101  # a run fails for a reason
@@ -134,7 +134,7 @@ class Lifecycle:
         if not unit.queue.remove(lease):
             raise lease_lost(lease.run)
         state = RunState.CANCELLED if job.cancel_requested else RunState.FAILED
-        return self._close(unit, job, replace(run, state=state))
+        return self._close(unit, job, replace(run, state=state), above)
 
     def release(self, unit: UnitOfWork, lease: Lease, *, lost: bool = False) -> bool:
         """Give a claimed run back undone, so that another process takes it at once.
@@ -192,7 +192,7 @@ class Lifecycle:
         for child in _live_parts(unit, run_id):
             self._cancel(unit, child.id)
         if run.plan is not None:
-            self.progression.advance(unit, replace(run, cancel_requested_at=at))
+            self.progression.advance(unit, run)
             return
         job = unit.queue.get(run_id)
         before = unit.queue.cancel(run_id)
@@ -202,7 +202,7 @@ class Lifecycle:
 
     # What the changes above have in common
 
-    def _close(self, unit: UnitOfWork, job: Job, run: Run) -> Run:
+    def _close(self, unit: UnitOfWork, job: Job, run: Run, above: Run | None = None) -> Run:
         """Write the outcome of a run whose job is gone."""
         at = unit.queue.now()
         run = replace(run, finished_at=at)
@@ -211,7 +211,7 @@ class Lifecycle:
         detail = {} if run.error is None else {"error": run.error.to_dict()}
         unit.journal.record([_event(job, _ENDS[run.state], at, detail)])
         self._abandon_parts(unit, run.id, at)
-        self.progression.after(unit, run)
+        self.progression.after(unit, run, above)
         return run
 
     def _again(self, job: Job, error: SpineError) -> tuple[Job, float] | None:

@@ -33,8 +33,11 @@ class Progression:
     ids: Ids
     backfills: BackfillProgression
 
-    def hold_above(self, unit: UnitOfWork, run: Run) -> None:
-        """Hold what the end of ``run`` may move on, from the top, before anything below it."""
+    def hold_above(self, unit: UnitOfWork, run: Run) -> Run | None:
+        """Hold what the end of ``run`` may move on, from the top, before anything below it.
+
+        The workflow's run directly above it is answered, as it stands now.
+        """
         chain = [run]
         while chain[-1].parent is not None:
             above = unit.runs.get(chain[-1].parent)
@@ -43,9 +46,10 @@ class Progression:
             chain.append(above)
         if chain[-1].backfill is not None:
             unit.backfills.hold(chain[-1].backfill)
+        held = None
         for above in reversed(chain[1:]):
-            if above.plan is not None:
-                unit.runs.hold(above.id)
+            held = unit.runs.hold(above.id) if above.plan is not None else None
+        return held
 
     def begin_above(self, unit: UnitOfWork, jobs: Iterable[Job], at: datetime) -> None:
         """Workflows whose first step was claimed are RUNNING as well."""
@@ -58,9 +62,14 @@ class Progression:
                 if run is not None and run.state is RunState.PENDING:
                     unit.runs.begin([run.id], owner=job.owner or "", at=at)
 
-    def after(self, unit: UnitOfWork, run: Run) -> None:
-        """Go on with what waited for the end of ``run``."""
-        if run.parent is not None:
+    def after(self, unit: UnitOfWork, run: Run, above: Run | None = None) -> None:
+        """Go on with what waited for the end of ``run``.
+
+        ``above`` is the run that :meth:`hold_above` has answered, where it was asked just now.
+        """
+        if above is not None:
+            self._advance(unit, above)
+        elif run.parent is not None:
             above = unit.runs.get(run.parent)
             if above is not None and above.plan is not None:
                 self.advance(unit, above)
@@ -76,12 +85,16 @@ class Progression:
     def advance(self, unit: UnitOfWork, run: Run) -> None:
         """Start, skip or end what can be started, skipped or ended of a workflow's run."""
         present = unit.runs.hold(run.id)
-        if present is None or present.state.final or present.plan is None:
+        if present is not None:
+            self._advance(unit, present)
+
+    def _advance(self, unit: UnitOfWork, run: Run) -> None:
+        if run.state.final or run.plan is None:
             return
-        way = _Workflow(unit, present, Plan.from_dict(present.plan), self.ids)
+        way = _Workflow(unit, run, Plan.from_dict(run.plan), self.ids)
         while True:
             counts = way.counts()
-            if present.cancel_requested_at is not None or run.cancel_requested_at is not None:
+            if run.cancel_requested_at is not None:
                 if all(state.final for states in counts.values() for state in states):
                     self._end(unit, way, RunState.CANCELLED)
                 return

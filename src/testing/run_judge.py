@@ -22,6 +22,8 @@ _PARTS = {
     RunState.FAILED: PartState.FAILED,
     RunState.CANCELLED: PartState.CANCELLED,
 }
+_BEGUN_CLAIMED = (Trigger.COMMAND, Trigger.PART)
+"""Who asks for these executes them, whatever else has their key."""
 
 
 def judge_runs(
@@ -92,14 +94,13 @@ def _keys(record: Record, keys: Callable[[Run], str | None]) -> Iterator[tuple[s
     sharing: dict[str, list[Told]] = defaultdict(list)
     for told in record.runs.values():
         key = record.key_of(told) or keys(told.run)
-        if key is not None and told.leaf:
+        if key is not None and told.leaf and told.run.trigger not in _BEGUN_CLAIMED:
             sharing[key].append(told)
     for key, group in sharing.items():
         jobs = [told.job for told in group if told.job is not None]
         if jobs and all(job.state is QueueState.HELD for job in jobs):
             yield jobs[0].run, f"waits for the key {key!r}, which no other job has"
-        # What is attached to a process is executed whatever else has its key.
-        spans = [(told, *span) for told in group if (span := _span(told)) and not _attached(told)]
+        spans = [(told, *span) for told in group if (span := _span(told))]
         spans.sort(key=lambda item: item[1])
         for (first, _, end), (second, begin, _) in pairwise(spans):
             if end is None or begin < end:
@@ -112,12 +113,6 @@ def _span(told: Told) -> tuple[datetime, datetime | None] | None:
     if not claims:
         return None
     return claims[0].event.at, told.events[-1].at if told.run.state.final else None
-
-
-def _attached(told: Told) -> bool:
-    if told.job is not None:
-        return told.job.attached
-    return told.run.trigger in (Trigger.COMMAND, Trigger.PART)
 
 
 def _limits(record: Record, limits: Mapping[str, int]) -> Iterator[tuple[str, str]]:

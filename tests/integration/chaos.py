@@ -191,6 +191,8 @@ def _environment(server: OwnServer, folder: Path) -> dict[str, str]:
 
 
 def _client(environment: dict[str, str]) -> Container:
+    for name in [name for name in os.environ if name.startswith("SPINE_")]:
+        del os.environ[name]
     os.environ.update({k: v for k, v in environment.items() if k.startswith("SPINE_")})
     sys.path[:0] = [str(HERE)]
     return build_container(load_settings(), TerminalProgress(enabled=False))

@@ -11,10 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from functools import cache
 
 from durable_points import Fault, Moment, Point, PointedStore, Trap
-from durable_work import RENEWED, REQUESTS, House
+from durable_work import LEASE, RENEWED, REQUESTS, House
 
 from market_spine.adapters.inbound.worker.process import work
 from market_spine.adapters.outbound.execution.inline import InlineExecution
@@ -25,6 +26,8 @@ from market_spine.ports.execution import Ended, Task
 
 PATIENCE = 20.0
 """Seconds after which a worker that has nothing to do, with runs live, is taken to be stuck."""
+LEFT = "left"
+"""Said when the transaction is over that a fault has struck ahead of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Case:
     url: str
     gives_back: bool = False
     trap: Trap | None = None
+    lease: float = LEASE.total_seconds()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -44,7 +48,7 @@ class Case:
         trap = data["trap"]
         if trap is not None:
             trap = Trap(Point(**trap["point"]), Moment(trap["moment"]), Fault(trap["fault"]))
-        return cls(data["url"], data["gives_back"], trap)
+        return cls(**{**data, "trap": trap})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +118,13 @@ def store_at(url: str) -> SqlStore:
 
 def served(case: Case) -> Answer:
     plain = House.over(store_at(case.url))
-    watched = PointedStore(plain.store, case.trap)
+    watched = PointedStore(plain.store, case.trap, lambda: print(LEFT, flush=True))
     house = House.over(watched)
+    lease = timedelta(seconds=case.lease)
     if case.gives_back:
         plain.submit(REQUESTS[0])
         execution = StoppedAtOnce()
-        worker = house.worker(execution, Steady, jobs=2, grace=0.0)
+        worker = house.worker(execution, Steady, jobs=2, grace=0.0, lease=lease)
         execution.stop = worker.stop
     else:
         plain.lose()
@@ -127,7 +132,7 @@ def served(case: Case) -> Answer:
             RENEWED.clear()
         house.ask()
         execution = InlineExecution(house.execute)
-        worker = house.worker(execution, Steady, jobs=3)
+        worker = house.worker(execution, Steady, jobs=3, lease=lease)
     worker.done = lambda: not plain.live()
     work(worker, execution, until_idle=False, ready=lambda: None)
     live = [f"{run.pipeline} {run.step or ''} {run.state}" for run in plain.live()]

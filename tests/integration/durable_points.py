@@ -71,11 +71,20 @@ class Trap:
 
 
 class PointedStore:
-    """Implements Store. ``points`` are the commits so far; the fault of ``trap`` strikes once."""
+    """Implements Store. ``points`` are the commits so far; the fault of ``trap`` strikes once.
 
-    def __init__(self, store: Store, trap: Trap | None = None) -> None:
+    ``left`` is called when the transaction is over that the fault has struck ahead of.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        trap: Trap | None = None,
+        left: Callable[[], object] = lambda: None,
+    ) -> None:
         self._store = store
         self._trap = trap
+        self._left = left
         self._opened = 0
         self._named: Counter[str] = Counter()
         self._beside = threading.RLock()
@@ -87,14 +96,27 @@ class PointedStore:
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
-        opened = 0
-        if threading.current_thread() is threading.main_thread():
-            self._opened += 1
-            opened = self._opened
-            trap = self._trap
-            if trap is not None and trap.moment is Moment.AHEAD and trap.point.opened == opened:
-                self._strike(trap)
-        with nullcontext() if opened else self._beside, self._store.write() as unit:
+        if threading.current_thread() is not threading.main_thread():
+            with self._beside, self._writing(0) as unit:
+                yield unit
+            return
+        self._opened += 1
+        trap = self._trap
+        ahead = trap is not None and trap.moment is Moment.AHEAD
+        if trap is None or not ahead or trap.point.opened != self._opened:
+            with self._writing(self._opened) as unit:
+                yield unit
+            return
+        self._strike(trap)
+        try:
+            with self._writing(self._opened) as unit:
+                yield unit
+        finally:
+            self._left()
+
+    @contextmanager
+    def _writing(self, opened: int) -> Iterator[UnitOfWork]:
+        with self._store.write() as unit:
             yield cast("UnitOfWork", _PointedUnit(unit, opened, self._commit))
 
     def _commit(self, unit: UnitOfWork, opened: int, name: str | None) -> None:

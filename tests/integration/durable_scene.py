@@ -17,21 +17,26 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from durable_child import PATIENCE, Answer, Case
+from durable_child import LEFT, PATIENCE, Answer, Case
 from durable_points import Fault, Moment, Point, Trap
-from durable_work import DAYS, LEASE, REQUESTS, House
+from durable_work import DAYS, LEASE, LOST_BEFORE, POLL, REQUESTS, House
 from postgres_server import own_schema
 from sqlalchemy import URL, delete
 
+from market_spine.adapters.outbound.execution.inline import InlineExecution
 from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.metadata import METADATA
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.adapters.outbound.system.runtime import LocalProcesses
 from market_spine.domain.captures import CaptureFilter
-from market_spine.domain.runs import EventKind, Run, RunFilter, RunState
+from market_spine.domain.errors import SpineError
+from market_spine.domain.queueing import Job
+from market_spine.domain.runs import Run, RunFilter, RunState
+from market_spine.ports.execution import Task
 from market_spine.ports.runtime import Processes
 from market_spine.ports.storage import UnitOfWork
 from market_spine.testing.run_judge import judge_runs
+from market_spine.testing.run_judge_record import read_record
 
 LONGEST = 60.0
 """Seconds after which a process is taken to hang."""
@@ -58,6 +63,10 @@ class Child:
     def over(self) -> bool:
         return self._process.poll() is not None
 
+    @property
+    def stopped(self) -> bool:
+        return psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED
+
     def begin(self, case: Case) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(case.to_json() + "\n")
@@ -75,6 +84,16 @@ class Child:
             return None
         return Answer.from_json(said)
 
+    def await_left(self) -> None:
+        """Wait until the transaction is over that it has hung ahead of."""
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline().strip()
+        assert said == LEFT, said or self.death()
+
+    def has(self, job: Job) -> bool:
+        """Whether it holds the job."""
+        return job.owner is not None and f"/{self._process.pid}/" in job.owner
+
     def death(self) -> str:
         """How it ended, with what it said of it."""
         errors = self._process.communicate()[1]
@@ -83,9 +102,8 @@ class Child:
 
     def await_stop(self) -> None:
         """Wait until the process has stopped itself."""
-        process = psutil.Process(self._process.pid)
-        while process.status() != psutil.STATUS_STOPPED:
-            assert process.status() != psutil.STATUS_ZOMBIE, self.death()
+        while not self.stopped:
+            assert psutil.Process(self._process.pid).status() != psutil.STATUS_ZOMBIE, self.death()
             time.sleep(0.005)
 
     def go_on(self) -> None:
@@ -164,6 +182,9 @@ class Scene:
     points: Sequence[Point]
     outcome: dict[str, Any]
 
+    def point(self, name: str) -> Point:
+        return next(point for point in self.points if point.name == name)
+
     def traps(self, fault: Fault) -> list[Trap]:
         """The fault at all points, at all moments where it makes a difference."""
         return [
@@ -191,11 +212,17 @@ def undisturbed(lane: Lane, *, gives_back: bool = False) -> Scene:
     return Scene(gives_back, points, outcome(lane))
 
 
+def begin(lane: Lane, scene: Scene, trap: Trap, lease: timedelta = LEASE) -> Child:
+    """Let the lane's process begin, which the fault awaits."""
+    child = lane.child()
+    child.begin(Case(lane.url, scene.gives_back, trap, lease.total_seconds()))
+    return child
+
+
 def met(lane: Lane, scene: Scene, trap: Trap) -> None:
     """Let the fault strike, let others go on, and judge what has come of it."""
     lane.empty()
-    child = lane.child()
-    child.begin(Case(lane.url, scene.gives_back, trap))
+    child = begin(lane, scene, trap)
     if trap.fault is Fault.HANG:
         _hang(lane, child, trap)
     answer = child.answer()
@@ -228,28 +255,60 @@ def _hang(lane: Lane, child: Child, trap: Trap) -> None:
         timer.start()
         work_until(lane, lambda: not timer.is_alive())
         timer.join()
-        return
-    work_until(lane, lambda: not _claimed(lane))
-    assert not _claimed(lane), "what the process had was never taken over"
-    if trap.moment is Moment.AHEAD and trap.point.name.startswith(("finish", "retry")):
-        assert len(_lost(lane)) > 1, "nothing was taken from it"
-    child.go_on()
+    elif trap.moment is Moment.AFTER:
+        work_until(lane, lambda: not _claimed(lane))
+        assert not _claimed(lane), "what the process had was never taken over"
+        child.go_on()
+    else:
+        _late(lane, child, trap)
 
 
-def _claimed(lane: Lane) -> bool:
+def _late(lane: Lane, child: Child, trap: Trap) -> None:
+    """It goes on with its transaction while another process has what it had."""
+    had = {job.run for job in _claimed(lane) if child.has(job)}
+    assert had or not trap.point.name.startswith(("finish", "retry", "release"))
+    may_execute = threading.Event()
+    house = House.over(lane.store)
+
+    def execute(task: Task) -> SpineError | None:
+        assert task.run not in had or may_execute.wait(LONGEST)
+        return house.execute(task)
+
+    worker = house.worker(InlineExecution(execute), jobs=10)
+    other = threading.Thread(target=worker.run)
+    other.start()
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while had - {job.run for job in _claimed(lane) if not child.has(job)}:
+            assert time.monotonic() < deadline, f"never taken over: {had}"
+            time.sleep(POLL)
+        taken = [job for job in _claimed(lane) if job.run in had]
+        child.go_on()
+        child.await_left()
+        left = {job.lease for job in _claimed(lane)}
+        lost = [job.run for job in taken if job.lease not in left]
+        assert not lost, f"it ended what another process had: {lost}"
+    finally:
+        may_execute.set()
+        worker.stop()
+        other.join()
+
+
+def _claimed(lane: Lane) -> Sequence[Job]:
     with lane.store.read() as unit:
-        return bool(unit.queue.claimed())
+        return unit.queue.claimed()
 
 
-def _lost(lane: Lane) -> list[str]:
-    """Runs that a process has lost, one of them before the scene began."""
+def lost_after(lane: Lane) -> list[timedelta]:
+    """How long the processes of the scene had what they lost, from the claim to its loss."""
     with lane.store.read() as unit:
-        runs = unit.runs.list(RunFilter(limit=1000))
-        return [
-            run.id
-            for run in runs
-            if any(event.kind is EventKind.LEASE_LOST for event in unit.journal.events(run.id))
-        ]
+        record = read_record(unit)
+    return [
+        claim.end.at - claim.event.at
+        for told in record.runs.values()
+        for claim in told.claims
+        if claim.lost and claim.end is not None and claim.event.owner != LOST_BEFORE
+    ]
 
 
 def work_until(lane: Lane, enough: Any, processes: Processes | None = None) -> None:

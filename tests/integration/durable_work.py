@@ -52,9 +52,11 @@ from market_spine.ports.storage import Store
 from market_spine.testing.steady_runtime import KnownSecrets
 
 LEASE = timedelta(seconds=1)
-POLL = 0.02
+POLL = 0.05
 DAY = date(2025, 11, 10)
 NOWHERE = "nowhere"
+LOST_BEFORE = "elsewhere/1//x"
+"""The process that has lost a run before the scene begins."""
 AGAIN = Retry(attempts=4, delay=0, backoff="fixed", categories=tuple(Category))
 """Also after an error that says of itself that a repeat is no use, as an unknown one does."""
 
@@ -226,9 +228,7 @@ class House:
         """Submit a run, and let a process of another machine claim it and vanish."""
         run = self.submit(Submission("demo.left", request="left"))
         with self.store.write() as unit:
-            capacity = Capacity(
-                "elsewhere/1//x", 1, timedelta(milliseconds=1), self.catalog.lanes
-            )
+            capacity = Capacity(LOST_BEFORE, 1, timedelta(milliseconds=1), self.catalog.lanes)
             (job,) = self.lifecycle.claim(unit, capacity)
             assert job.run == run.id
             unit.commit()
@@ -253,7 +253,7 @@ class House:
             self.catalog,
             self.lifecycle,
             execution or InlineExecution(self.execute),
-            WorkerOptions(owner, lease=LEASE, poll=POLL, reap=0.05, **options),
+            WorkerOptions(owner, **{"lease": LEASE, "poll": POLL, "reap": 0.2, **options}),
         )
 
     def execute(self, task: Task) -> SpineError | None:

@@ -71,7 +71,7 @@ def test_the_same_request_is_the_same_run(queue: Spine) -> None:
         (("queue.sya",), "queue.say"),
         (("queue.say", "text=x"), "write -p text=x"),
         (("queue.say", "-p", "txet=x"), "did you mean 'text'"),
-        (("queue.say", "--priority", "1001"), "1001"),
+        (("queue.say", "--priority", "1001"), "--priority"),
         (("queue.say", "--request-id", ""), "request id"),
     ],
 )

@@ -7,19 +7,38 @@ recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from durable_points import Fault, Trap
-from durable_scene import Lane, Scene, lanes, met, undisturbed
+from durable_child import PATIENCE
+from durable_points import Fault, Moment, Trap
+from durable_scene import (
+    TAKEOVER,
+    Elsewhere,
+    Lane,
+    Scene,
+    begin,
+    judge,
+    lanes,
+    lost_after,
+    met,
+    outcome,
+    rescue,
+    undisturbed,
+    work_until,
+)
+from durable_work import LEASE
 from sqlalchemy import URL
 
 AT_ONCE = {Fault.KILL: 2, Fault.TERM: 2, Fault.ERROR: 2, Fault.HANG: 4}
 """How many cases go on side by side: those that hang spend their time waiting."""
 
+LONG = timedelta(minutes=1)
 EXPECTED = {
     "submit report",
     "submit keyed 1",
@@ -45,9 +64,9 @@ EXPECTED = {
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def server(request: pytest.FixtureRequest) -> Iterator[URL | None]:
+def server(request: pytest.FixtureRequest) -> URL | None:
     """The PostgreSQL, or None for files."""
-    yield None if request.param == "sqlite" else request.getfixturevalue("postgres_server")
+    return None if request.param == "sqlite" else request.getfixturevalue("postgres_server")
 
 
 @pytest.mark.parametrize("fault", list(Fault))
@@ -72,8 +91,67 @@ def test_whatever_strikes_a_worker_that_gives_back_its_runs_others_go_on(
         _meet_all(scene, fault, places, subtests)
 
 
+def test_a_worker_of_another_machine_takes_over_when_the_lease_is_over_and_no_sooner(
+    server: URL | None, tmp_path: Path
+) -> None:
+    with lanes(server, tmp_path, 1) as (lane,):
+        scene = undisturbed(lane)
+        for name in ("claim left", "finish left"):
+            lane.empty()
+            killed = begin(lane, scene, Trap(scene.point(name), Moment.AFTER, Fault.KILL))
+            assert killed.answer() is None
+            rescue(lane, Elsewhere())
+            judge(lane, TAKEOVER)
+            losses = lost_after(lane)
+            assert losses
+            assert all(LEASE <= held < TAKEOVER for held in losses), losses
+
+
+def test_a_worker_of_the_same_machine_does_not_wait_for_the_lease_of_a_process_that_is_gone(
+    server: URL | None, tmp_path: Path
+) -> None:
+    assert LONG.total_seconds() > PATIENCE, "whoever waits for the lease gives up"
+    with lanes(server, tmp_path, 1) as (lane,):
+        scene = undisturbed(lane)
+        lane.empty()
+        trap = Trap(scene.point("claim left"), Moment.AFTER, Fault.KILL)
+        assert begin(lane, scene, trap, LONG).answer() is None
+        rescue(lane)
+        judge(lane)
+        assert outcome(lane) == scene.outcome
+
+
+@pytest.mark.xfail(
+    strict=True, reason="one transaction takes back all that was lost, and waits for every lock"
+)
+def test_who_hangs_in_its_last_transaction_keeps_nobody_from_taking_back_the_rest(
+    postgres_server: URL, tmp_path: Path
+) -> None:
+    with lanes(postgres_server, tmp_path, 1) as (lane,):
+        scene = undisturbed(lane)
+        lane.empty()
+        child = begin(lane, scene, Trap(scene.point("finish left"), Moment.BEFORE, Fault.HANG))
+        child.await_stop()
+        with lane.store.read() as unit:
+            kept = [job.run for job in unit.queue.claimed()]
+        assert len(kept) == 3, "the one that it finishes, and two more"
+        threading.Timer(TAKEOVER.total_seconds(), child.go_on).start()
+
+        def taken() -> bool:
+            with lane.store.read() as unit:
+                return len({job.run for job in unit.queue.claimed()}.intersection(kept)) < 2
+
+        work_until(lane, taken)
+        assert child.stopped, "they waited until it had gone on"
+        child.go_on()
+        assert child.answer() is not None
+        rescue(lane)
+        judge(lane)
+        assert outcome(lane) == scene.outcome
+
+
 def _meet_all(
-    scene: Scene, fault: Fault, places: list[Lane], subtests: pytest.Subtests
+    scene: Scene, fault: Fault, places: Sequence[Lane], subtests: pytest.Subtests
 ) -> None:
     free: SimpleQueue[Lane] = SimpleQueue()
     for place in places:

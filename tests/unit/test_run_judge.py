@@ -13,7 +13,7 @@ import pytest
 from market_spine.domain.backfills import Backfill, BackfillPart, BackfillState, PartState
 from market_spine.domain.plans import Plan, PlannedStep
 from market_spine.domain.queueing import Job, QueueState
-from market_spine.domain.runs import EventKind, Run, RunEvent, RunState
+from market_spine.domain.runs import EventKind, Run, RunEvent, RunState, Trigger
 from market_spine.ports.storage import UnitOfWork
 from market_spine.testing.memory_store import MemoryStore
 from market_spine.testing.run_judge import judge_runs
@@ -52,6 +52,7 @@ class Course:
             self.state,
             START,
             attempt=claims if self.attempt is None else self.attempt,
+            trigger=Trigger.REQUEST,
         )
         unit.runs.add(replace(run, **(self.request or {})))
         if self.job is not None:
@@ -94,6 +95,7 @@ def flow(state: RunState, *steps: PlannedStep, **more: Any) -> Course:
 A = PlannedStep("a", "demo", {})
 B = PlannedStep("b", "demo", {}, after=("a",))
 LIVE = RunState.RUNNING
+ATTACHED = {"trigger": Trigger.COMMAND}
 FAILED: Moves = ((SUBMITTED, 0), (CLAIMED, 1), (EventKind.FAILED, 1))
 WAITS: Moves = ((SUBMITTED, 0),)
 RETRIED: Moves = (
@@ -281,7 +283,7 @@ def test_the_judge_objects_to_a_late_takeover() -> None:
 
     judged(Course(moves=lost), takeover=timedelta(seconds=2))
     judged(Course(moves=lost), alive, takeover=timedelta(seconds=1.5))
-    with pytest.raises(AssertionError, match="taken over 2.0 s after the last sign of ann"):
+    with pytest.raises(AssertionError, match=r"taken over 2\.0 s after the last sign of ann"):
         judged(Course(moves=lost), takeover=timedelta(seconds=1.5))
 
 
@@ -290,7 +292,8 @@ def test_the_judge_objects_to_two_of_a_key_at_once() -> None:
 
     judged(first, second)
     judged(first, Course("run-2", begin=1), keys=lambda _: "k")
-    with pytest.raises(AssertionError, match="run-2 .*: was claimed while run run-1 had the key"):
+    judged(first, Course("run-2", begin=0.5, request=ATTACHED), keys=lambda _: "k")
+    with pytest.raises(AssertionError, match=r"run-2 .*: was claimed while run run-1 had the key"):
         judged(first, second, keys=lambda _: "k")
 
 
@@ -306,12 +309,12 @@ def test_the_judge_objects_to_more_runs_than_the_limit() -> None:
     courses = [Course(f"run-{number}", begin=number / 4) for number in range(3)]
 
     judged(*courses, limits={"demo": 3, "other": 1})
-    with pytest.raises(AssertionError, match="run-2 .*: was the 3. of demo at once, of which 2"):
+    with pytest.raises(AssertionError, match=r"run-2 .*: was the 3\. of demo at once, of which 2"):
         judged(*courses, limits={"demo": 2})
 
 
 def test_a_test_may_object_to_more() -> None:
-    with pytest.raises(AssertionError, match="run-1 .*: is late"):
+    with pytest.raises(AssertionError, match=r"run-1 .*: is late"):
         judged(Course(), also=lambda _, run: ["is late"] if run.id == "run-1" else [])
 
 
@@ -396,7 +399,12 @@ def test_backfills_that_stand_as_their_runs_do_are_left_in_peace(
             [GOOD],
             "all its partitions are over",
         ),
-        (BackfillState.CANCELLED, [part(1, PartState.PLANNED)], [], "1 partitions are still planned"),
+        (
+            BackfillState.CANCELLED,
+            [part(1, PartState.PLANNED)],
+            [],
+            "1 partitions are still planned",
+        ),
         (BackfillState.SUCCEEDED, [part(1, PartState.PLANNED)], [], "1 partitions are not over"),
         (
             BackfillState.FAILED,

@@ -15,7 +15,7 @@ PIPED = 80  # columns where no terminal says how many there are
 _GAP = "  "
 _INDENT = "  "
 _WIDEST_BAR, _BAR, _LEAST_BAR = 60, 16, 8
-_LEAST_LABEL = 10
+_LEAST_LABEL = 16
 _NEXT_TO_NOTHING = timedelta(milliseconds=1)
 _DISPENSABLE = ("tries", "run", "seconds")
 _RIGHT = ("seconds", "tries")

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from ....application.read_runs import ReadRuns
     from ....domain.runs import Run
 
-SETTINGS = {"allow_extra_args": True}
-
 
 def cancel(context: typer.Context, run_id: asking.RunId, json: asking.Json = False) -> None:
     """Cancel a run, with all that is inside it. Safe to repeat.
@@ -86,10 +84,6 @@ def retry(
         from .run_ids import find
         from .submit import tell
 
-        if context.args:
-            raise ValidationError(
-                f"{context.args[0]!r} is an argument too many", hint="retry one run at a time"
-            )
         if everything and from_step is not None:
             raise ValidationError(
                 "--all does every step again, --from-step some", hint="give one of them"

@@ -124,7 +124,7 @@ def show(
 
 
 app.command("cancel")(run_control.cancel)
-app.command("retry", context_settings=run_control.SETTINGS)(run_control.retry)
+app.command("retry")(run_control.retry)
 app.command("stats")(run_upkeep.stats)
 app.command("purge")(run_upkeep.purge)
 

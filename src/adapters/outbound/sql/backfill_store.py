@@ -45,15 +45,12 @@ class SqlBackfillStore:
 
     def hold(self, backfill_id: str) -> Backfill | None:
         columns = BACKFILLS.c
-        # A change that changes nothing locks the row on every database.
         statement = (
             update(BACKFILLS)
             .where(columns.backfill_id == backfill_id)
             .values(backfill_state=columns.backfill_state)
         )
-        if self._transaction.write(statement, {}).rowcount != 1:
-            return None
-        return self.get(backfill_id)
+        return self.get(backfill_id) if self._transaction.hold(statement) else None
 
     def list(self, *, before: str | None = None, limit: int = 50) -> Sequence[Backfill]:
         statement = select(BACKFILLS).order_by(BACKFILLS.c.backfill_id.desc())

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Engine,
     Select,
     Table,
+    Update,
     create_engine,
     event,
     func,
@@ -35,12 +36,12 @@ from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.schema import CreateTable
 
 from ....domain.captures import Partition
-from ....domain.errors import ConfigurationError, SpineError
+from ....domain.errors import ConfigurationError, ConflictError, SpineError
 from .conflicts import note_conflict
 from .connection_limits import ConnectionLimits
 from .database_faults import Fault, fault_error
 from .db2_connections import SYNTAX_ERROR, connector
-from .db2_errors import ends_connection, ends_transaction, explain, sqlcode_of
+from .db2_errors import ends_connection, ends_transaction, explain, is_locked_out, sqlcode_of
 from .db2_rows import first_rows, load_frame, restored_frame
 from .dialects import Access, S, Space
 from .pools import pool_options
@@ -54,9 +55,9 @@ _SPACE = (
     " FROM TABLE(MON_GET_TABLESPACE('', -2)) AS T, TABLE(MON_GET_DATABASE(-1)) AS C"
 )
 _ROLLED_BACK = "spine_rolled_back"
+_HOLDS = "spine_holds"
+_READING = ("SELECT", "VALUES")
 _UTF8 = 1208
-# The statement alone was undone: it may be tried again.
-_STATEMENT_LOCKED_OUT = -913
 # In seconds, where a server refuses a lock at once instead of waiting for it.
 _LOCK_PAUSE = 0.05
 # All zones of today differ by whole quarters of an hour.
@@ -75,7 +76,8 @@ class Db2Dialect:
         self._url = url
         self._limits = limits
         self._connector = connector(url, limits)
-        self._tells_zone = True
+        # Until it shows that it is another member of the family.
+        self._whole_db2 = True
 
     @property
     def location(self) -> str:
@@ -127,7 +129,8 @@ class Db2Dialect:
         context: ExecutionContext,
     ) -> bool:
         """Execute one statement within its time; True: it is done."""
-        del context
+        if not statement.lstrip().upper().startswith(_READING):
+            context.root_connection.info[_HOLDS] = True
         _check_text(parameters)
         if self._limits.statement_timeout is None:
             return False
@@ -199,10 +202,13 @@ class Db2Dialect:
             .where(*(columns[name] == value for name, value in key.items()))
             .values(taken=columns.taken + literal_column("1"))
         )
-        if self._patiently(lambda: connection.execute(take).rowcount):
+        held_before = _HOLDS in connection.info
+        if self.hold(connection, take):
             return
         self._add_lock(key)
-        self._patiently(lambda: connection.execute(take))
+        if not held_before:
+            connection.info.pop(_HOLDS, None)
+        self.hold(connection, take)
 
     def _add_lock(self, key: Mapping[str, Any]) -> None:
         """Add the row in a transaction of its own: in ours, others could not see it and wait."""
@@ -213,8 +219,25 @@ class Db2Dialect:
             if error.context.metadata.get("fault") not in (Fault.UNIQUE, Fault.LOCK_TIMEOUT):
                 raise
 
+    def hold(self, connection: Connection, statement: Update) -> int:
+        if _HOLDS not in connection.info:
+            return self._patiently(lambda: connection.execute(statement).rowcount)
+        try:
+            return connection.execute(statement).rowcount
+        except SpineError as error:
+            if not _locked_out(error):
+                raise
+            # Some members of the family have undone all that was done before as well, in silence.
+            _note_end(connection)
+            conflict = ConflictError(
+                f"this unit of work waited too long for what others hold in {self.location}",
+                hint="nothing of it was kept: do the whole work again",
+                cause=error,
+            )
+            raise note_conflict(connection, conflict) from error
+
     def now(self, connection: Connection) -> datetime:
-        if self._tells_zone:
+        if self._whole_db2:
             try:
                 told = connection.exec_driver_sql("VALUES CURRENT TIMESTAMP - CURRENT TIMEZONE")
                 utc: datetime = told.scalar_one()
@@ -225,13 +248,17 @@ class Db2Dialect:
                     raise
                 # Some members of the family have no such register. Their zone then follows from
                 # our clock, which must not be wrong by more than half of a step.
-                self._tells_zone = False
+                self._whole_db2 = False
         local: datetime = connection.exec_driver_sql("VALUES CURRENT TIMESTAMP").scalar_one()
         local = local.replace(tzinfo=UTC)
         return local - round((local - datetime.now(UTC)) / _ZONE_STEP) * _ZONE_STEP
 
+    def at_a_glance(self, statement: S) -> S:
+        # Db2 reads what was committed last, and so does not wait. Others do.
+        return statement if self._whole_db2 else statement.suffix_with("WITH UR")
+
     def not_held(self, statement: S) -> S:
-        return statement
+        return self.at_a_glance(statement)
 
     def first(self, statement: S, count: int) -> S:
         return first_rows(statement, count)
@@ -321,15 +348,18 @@ class Db2Dialect:
             try:
                 return work()
             except SpineError as error:
-                cause = error.__cause__
-                locked = cause is not None and sqlcode_of(cause) == _STATEMENT_LOCKED_OUT
-                if not locked or time.monotonic() > deadline:
+                if not _locked_out(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(_LOCK_PAUSE)
 
 
+def _locked_out(error: SpineError) -> bool:
+    return error.__cause__ is not None and is_locked_out(error.__cause__)
+
+
 def _note_begin(connection: Connection) -> None:
     connection.info.pop(_ROLLED_BACK, None)
+    connection.info.pop(_HOLDS, None)
 
 
 def _note_end(connection: Connection) -> None:
@@ -344,6 +374,7 @@ def _check_many(
     context: ExecutionContext,
 ) -> None:
     del cursor, statement
+    context.root_connection.info[_HOLDS] = True
     # Rows of a frame need no check: its text is valid by its nature.
     if context.compiled is not None:
         for row in parameters:

@@ -104,6 +104,14 @@ def ends_transaction(error: BaseException) -> bool:
     return sqlcode_of(error) in (-911, -1476, -952) or ends_connection(error)
 
 
+def is_locked_out(error: BaseException) -> bool:
+    """Whether a lock was refused, and, as Db2 has it, no more undone than the statement.
+
+    Other members of the family say it in their own way where the lock is that of a table.
+    """
+    return sqlcode_of(error) == -913 or "SQLSTATE=X0X02" in _text(error)  # noqa: PLR2004  # Db2's own number
+
+
 def is_driver_error(error: BaseException) -> bool:
     """Whether it comes from the driver, which raises plain exceptions as well as its own."""
     own = any(kind.__module__ == "ibm_db_dbi" for kind in type(error).__mro__)

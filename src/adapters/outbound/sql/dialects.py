@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 import polars as pl
-from sqlalchemy import Column, Connection, Engine, Select, Table
+from sqlalchemy import Column, Connection, Engine, Select, Table, Update
 
 from ....domain.captures import Partition
 from ....domain.errors import SpineError
@@ -95,6 +95,13 @@ class Dialect(Protocol):
         """Hold the partition until the transaction ends."""
         ...
 
+    def hold(self, connection: Connection, statement: Update) -> int:
+        """Hold rows until the transaction ends, by a change of them that changes nothing.
+
+        How many rows there are; waits for others as long as is allowed.
+        """
+        ...
+
     def now(self, connection: Connection) -> datetime:
         """The database's own time at this moment, not at the transaction's beginning: aware, UTC.
 
@@ -104,6 +111,13 @@ class Dialect(Protocol):
 
     def first(self, statement: S, count: int) -> S:
         """The statement, limited to its first ``count`` rows."""
+        ...
+
+    def at_a_glance(self, statement: S) -> S:
+        """The statement, not waiting for what others are changing.
+
+        What it finds may be about to change, or never be committed.
+        """
         ...
 
     def not_held(self, statement: S) -> S:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Engine,
     Select,
     Table,
+    Update,
     create_engine,
     event,
     func,
@@ -129,10 +130,16 @@ class PostgresDialect:
         status = _driver(connection).info.transaction_status
         return status is psycopg.pq.TransactionStatus.INTRANS
 
+    def hold(self, connection: Connection, statement: Update) -> int:
+        return connection.execute(statement).rowcount
+
     def now(self, connection: Connection) -> datetime:
         found = connection.exec_driver_sql("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
         naive: datetime = found.scalar_one()
         return naive.replace(tzinfo=UTC)
+
+    def at_a_glance(self, statement: S) -> S:
+        return statement
 
     def not_held(self, statement: S) -> S:
         return statement.with_for_update(skip_locked=True)

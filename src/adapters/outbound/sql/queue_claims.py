@@ -7,11 +7,12 @@ what waits behind them, or behind a limit, is never read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Select, func, select, update
 
 from ....domain.queueing import Capacity, Job, QueueState
 from .queue_locks import lock_limits
@@ -116,13 +117,13 @@ def _lanes(transaction: SqlTransaction, capacity: Capacity) -> Iterator[_Lane]:
     for pool in sorted(capacity.pools):
         ready = (columns.queue_state == _READY, columns.pool == pool)
         statement = select(columns.pipeline).where(*ready).order_by(columns.pipeline)
-        found = transaction.rows(transaction.dialect.first(statement, 1))
+        found = _glance(transaction, statement, 1)
         while found:
             pipeline = found[0].pipeline
             if pipeline in capacity.pipelines:
                 yield _Lane(pool, pipeline)
             beyond = statement.where(columns.pipeline > pipeline)
-            found = transaction.rows(transaction.dialect.first(beyond, 1))
+            found = _glance(transaction, beyond, 1)
 
 
 def _room(transaction: SqlTransaction, capacity: Capacity, lanes: list[_Lane]) -> _Room:
@@ -140,7 +141,7 @@ def _room(transaction: SqlTransaction, capacity: Capacity, lanes: list[_Lane]) -
         .where(columns.queue_state == _CLAIMED, columns.lease_until > now)
         .group_by(columns.pool, columns.pipeline)
     )
-    for row in transaction.rows(running):
+    for row in transaction.rows(transaction.dialect.at_a_glance(running)):
         room.reduce_limits(row.pool, row.pipeline, row.jobs)
     return room
 
@@ -156,7 +157,7 @@ def _chosen(transaction: SqlTransaction, lanes: list[_Lane], room: _Room) -> Map
             .order_by(columns.ranked_at, columns.run_id)
         )
         if count := room.of(lane):
-            found = transaction.rows(transaction.dialect.first(statement, count))
+            found = _glance(transaction, statement, count)
             heads += [(row.ranked_at, row.run_id, lane) for row in found]
     left = room.copy()
     wanted: Counter[_Lane] = Counter()
@@ -203,3 +204,9 @@ def _take(
         if transaction.write(change, values).rowcount == 1:
             taken.append(job)
     return taken
+
+
+def _glance(transaction: SqlTransaction, statement: Select[Any], count: int) -> Sequence[Any]:
+    """The first rows, without waiting for others: what is taken of them is judged again."""
+    dialect = transaction.dialect
+    return transaction.rows(dialect.at_a_glance(dialect.first(statement, count)))

@@ -51,7 +51,8 @@ class SqlRunQueue:
 
     def claimed(self) -> Sequence[Job]:
         statement = _jobs(RUN_QUEUE.c.queue_state == _CLAIMED).order_by(RUN_QUEUE.c.run_id)
-        return [job_of(row) for row in self._transaction.rows(statement)]
+        found = self._transaction.rows(self._transaction.dialect.at_a_glance(statement))
+        return [job_of(row) for row in found]
 
     def renew(self, owner: str, lease: timedelta) -> Sequence[Job]:
         held = (RUN_QUEUE.c.owner_id == owner, RUN_QUEUE.c.queue_state == _CLAIMED)

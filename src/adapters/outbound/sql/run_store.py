@@ -74,11 +74,8 @@ class SqlRunStore:
         return self._transaction.write(statement, {"cancel_requested_at": at}).rowcount == 1
 
     def hold(self, run_id: str) -> Run | None:
-        # A change that changes nothing locks the row on every database.
         statement = update(RUNS).where(RUNS.c.run_id == run_id).values(run_state=RUNS.c.run_state)
-        if self._transaction.write(statement, {}).rowcount != 1:
-            return None
-        return self.get(run_id)
+        return self.get(run_id) if self._transaction.hold(statement) else None
 
     def steps(self, parent: str) -> Sequence[StepCount]:
         columns = RUNS.c

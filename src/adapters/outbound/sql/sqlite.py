@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import URL, Column, Connection, Engine, Select, Table, create_engine, event
+from sqlalchemy import URL, Column, Connection, Engine, Select, Table, Update, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -150,12 +150,18 @@ class SqliteDialect:
     def lock_partition(self, connection: Connection, partition: Partition) -> None:
         """Nothing to do: there is one writing transaction at a time."""
 
+    def hold(self, connection: Connection, statement: Update) -> int:
+        return connection.execute(statement).rowcount
+
     def now(self, connection: Connection) -> datetime:
         found = connection.exec_driver_sql("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
         return datetime.fromisoformat(found.scalar_one()).replace(tzinfo=UTC)
 
     def first(self, statement: S, count: int) -> S:
         return statement.limit(count)
+
+    def at_a_glance(self, statement: S) -> S:
+        return statement
 
     def not_held(self, statement: S) -> S:
         return statement

@@ -73,6 +73,10 @@ class SqlTransaction:
             require_fitting(statement.table, values)
         return self.writing.execute(statement, values)
 
+    def hold(self, statement: Update) -> bool:
+        """Hold a row by a change that changes nothing; False when there is none."""
+        return self.dialect.hold(self.writing, statement) == 1
+
     def frames(
         self, statement: Select[Any], schema: Mapping[str, pl.DataType], size: int
     ) -> Iterator[pl.DataFrame]:
