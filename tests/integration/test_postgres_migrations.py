@@ -22,7 +22,18 @@ from sqlalchemy import Engine, event, text
 from market_spine.adapters.outbound.sql.revisions import HEAD, REVISIONS, VERSION
 from market_spine.adapters.outbound.sql.schema import METADATA
 from market_spine.adapters.outbound.sql.store import SqlStore
+from market_spine.adapters.outbound.system.runtime import (
+    LocalProcesses,
+    SystemChance,
+    SystemClock,
+    UuidIds,
+)
+from market_spine.application.backfill_progression import BackfillProgression
+from market_spine.application.lifecycle import Lifecycle
+from market_spine.application.progression import Progression
+from market_spine.application.reaping import reap
 from market_spine.domain.errors import ConfigurationError, SpineError
+from market_spine.domain.runs import RunState
 from market_spine.testing.store_suite_samples import a_run
 
 OLDER = REVISIONS[:-1]
@@ -161,6 +172,37 @@ def test_an_upgrade_leaves_every_row_as_it_was(fresh: str, start: str) -> None:
         with store.write() as unit:
             unit.runs.add(a_run("run-3"))
             unit.commit()
+
+
+def test_a_run_that_was_under_way_is_closed_by_whoever_comes_next(fresh: str) -> None:
+    at_revision(fresh, "0002")
+    engine = engine_of(fresh)
+    with engine.begin() as connection:
+        for name, state in (("done", "SUCCEEDED"), ("left", "RUNNING")):
+            connection.execute(
+                text(
+                    "INSERT INTO runs (run_id, pipeline, parameters_json, run_state, created_at,"
+                    " owner_id, metrics_json, warnings_json) VALUES (:name, 'demo.old', '{}',"
+                    " :state, :at, 'elsewhere/1/2', '{}', '[]')"
+                ),
+                {"name": name, "state": state, "at": "2026-01-05 00:00:00.000000"},
+            )
+    engine.dispose()
+    upgrade(fresh)
+
+    with closing(SqlStore(fresh)) as store:
+        ids = UuidIds()
+        progression = Progression(ids, BackfillProgression(ids))
+        lifecycle = Lifecycle(progression, LocalProcesses(), SystemChance())
+        assert reap(store, SystemClock(), lifecycle) == 1
+        with store.read() as unit:
+            left, done = unit.runs.get("left"), unit.runs.get("done")
+            assert unit.queue.claimed() == []
+
+    assert left is not None
+    assert done is not None
+    assert (left.state, done.state) == (RunState.FAILED, RunState.SUCCEEDED)
+    assert "ended before it was finished" in str(left.error)
 
 
 @pytest.mark.parametrize("start", [None, *OLDER])

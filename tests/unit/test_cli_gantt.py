@@ -13,6 +13,8 @@ from rich.cells import cell_len
 
 from market_spine.adapters.inbound.cli.gantt import PLAIN, Bar, Strokes, chart
 from market_spine.adapters.inbound.cli.step_tree import MOST_ITEMS, StepTree, collapsed
+from market_spine.adapters.inbound.cli.times import age, since, spoken, until
+from market_spine.domain.errors import ValidationError
 from market_spine.domain.plans import Plan, PlannedStep
 from market_spine.domain.queueing import Progress
 from market_spine.domain.runs import Run, RunState, Trigger
@@ -266,3 +268,49 @@ def test_a_step_that_was_not_done_says_why(part: Run, said: str) -> None:
     [shown] = tree(Parts())(top(), [part])
 
     assert said in (shown.remark or "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"),
+        (0.018, "18 ms"),
+        (0.25, "0.25 s"),
+        (12.34, "12.3 s"),
+        (119.9, "119.9 s"),
+        (200, "3 min 20 s"),
+        (7200, "2 h"),
+        (187_200, "2 d 4 h"),
+    ],
+)
+def test_durations_are_told_in_two_units_at_most(seconds: float, said: str) -> None:
+    assert spoken(seconds) == said
+
+
+NOW = datetime(2026, 1, 8, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("7d", NOW - timedelta(days=7), NOW - timedelta(days=7)),
+        ("1d 12h", NOW - timedelta(hours=36), NOW - timedelta(hours=36)),
+        ("2026-01-05", datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC)),
+        ("2026-01-05T09:00+01:00", at(-3600), at(-3600)),
+    ],
+)
+def test_times_are_ages_dates_and_moments(text: str, first: datetime, last: datetime) -> None:
+    ended = until(text, NOW)
+
+    assert since(text, NOW) == first
+    assert ended is not None
+    assert last - ended <= timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "7", "7 days", "-7d", "d", "9" * 30 + "d"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    for read in (since, until):
+        with pytest.raises(ValidationError, match="is no time"):
+            read(text, NOW)
+    with pytest.raises(ValidationError, match="is no duration"):
+        age(text, "--older-than")

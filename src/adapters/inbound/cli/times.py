@@ -11,6 +11,7 @@ from ....domain.parameters import parse_timestamp
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _AGE = re.compile(r"(?:\s*\d+\s*[wdhms])+\s*", re.IGNORECASE)
 _TERM = re.compile(r"(\d+)\s*([wdhms])", re.IGNORECASE)
+_SHORT = 0.1  # seconds
 _LONG = 120  # seconds that are still told as seconds
 
 
@@ -59,8 +60,10 @@ def day(text: str, option: str) -> date:
 
 def spoken(seconds: float) -> str:
     """A duration in its two largest units: ``1.5 s``, ``3 min 20 s``, ``2 d 4 h``."""
+    if 0 < seconds < _SHORT:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < _LONG:
-        return f"{seconds:.3g} s" if seconds < 1 else f"{seconds:.1f} s"
+        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f} s"
     whole = round(seconds)
     units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
     place = next(place for place, (_, size) in enumerate(units) if whole >= size)

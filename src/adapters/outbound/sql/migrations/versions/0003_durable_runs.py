@@ -46,6 +46,7 @@ def upgrade() -> None:
     _fill_runs()
     _index_runs()
     _create_queue()
+    _queue_live_runs()
     _create_journal()
     _create_backfills()
 
@@ -187,6 +188,16 @@ def _create_queue() -> None:
         ["queue_state", "pool", "pipeline", "ranked_at", "run_id"],
     )
     op.create_index("ix_run_queue_owner_id", "run_queue", ["owner_id"])
+
+
+def _queue_live_runs() -> None:
+    """Give runs that are under way a lease that has run out: whoever comes next closes them."""
+    op.execute(
+        "INSERT INTO run_queue (run_id, queue_state, pool, pipeline, priority, ranked_at, attached,"
+        " failures, losses, attempt_no, fence_no, owner_id, lease_until, cancel_requested)"
+        " SELECT run_id, 'CLAIMED', 'default', pipeline, 0, created_at, 1, 0, 0, 1, 1, owner_id,"
+        " created_at, 0 FROM runs WHERE run_state IN ('PENDING', 'RUNNING')"
+    )
 
 
 def _create_journal() -> None:
