@@ -4,8 +4,8 @@
     python benchmarks/queue_and_history.py --quick          # a tenth, to see that it works
     python benchmarks/queue_and_history.py --only sqlite
 
-A claim with many jobs behind it is compared with one that has next to none; a page of a filtered
-list with the first page of all runs. Times are medians in ms, on a store that is warm. Prints the
+A claim with many jobs behind it is compared with one of the same kind with next to none; a page of
+a filtered list with the first page of all runs. Times are medians in ms, on a store that is warm. Prints the
 ratios; a missed goal is a result, not a failure.
 """
 
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -40,7 +41,8 @@ LATER = FIRST.replace(year=2100)
 APART = timedelta(seconds=30)
 CHUNK = 100_000
 CLAIMS = 30
-CLAIM_GOAL, PAGE_GOAL = 2.0, 5.0
+ENOUGH = CLAIMS + 2
+CLAIM_GOAL, PAGE_GOAL = 2.0, 10.0
 LEASE = timedelta(minutes=10)
 LONG_ERROR = '{"type":"SourceError","category":"SOURCE","message":"' + "x" * 400 + '"}'
 
@@ -161,43 +163,59 @@ def claim_and_remove(store: SqlStore, capacity: Capacity) -> float:
     return measured(once, CLAIMS)
 
 
-def queue(place: Place, store: SqlStore, many: int) -> Iterator[Goal]:
-    """Claims on queues of several kinds, against one that is nearly empty."""
-    few = CLAIMS + 1
-    plain = Capacity("here", 1, LEASE, {"p": None, "q": None})
-    limited = Capacity("here", 1, LEASE, {"p": 1, "q": None})
-    alone: float | None = None
+@dataclass(frozen=True)
+class Scene:
+    """A queue of some kind, with as many jobs as are asked for."""
 
-    def scene(name: str, capacity: Capacity, *frames: pl.DataFrame) -> Goal:
-        nonlocal alone
-        place.empty_queue()
-        place.load("run_queue", *((lambda frame=frame: frame) for frame in frames))
-        took = claim_and_remove(store, capacity)
-        alone = alone or took
-        print(f"  {name:<58} {took:8.2f} ms {took / alone:7.2f}")
-        return Goal(f"{place.backend}, claim, {name}", CLAIM_GOAL, took / alone)
+    name: str
+    capacity: Capacity
+    jobs: Callable[[int], list[pl.DataFrame]]
 
-    def ready(count: int, pipeline: str = "p") -> pl.DataFrame:
-        return jobs(count, state="READY", pipeline=pipeline)
 
-    def behind(frame: pl.DataFrame, count: int) -> pl.DataFrame:
-        """The jobs beyond the first ``count``."""
-        return frame.slice(count)
+def ready(count: int, pipeline: str = "p") -> pl.DataFrame:
+    return jobs(count, state="READY", pipeline=pipeline)
 
-    scene(f"{few} jobs", plain, ready(few))
-    yield scene("1,000 READY", plain, ready(1_000))
-    yield scene(f"{many:,} READY", plain, ready(many))
-    waiting = behind(jobs(many, state="WAITING", pipeline="p"), few)
-    yield scene(f"{many:,} WAITING until later", plain, waiting, ready(few))
-    held = behind(jobs(many, state="HELD", pipeline="p", key="k"), 1)
-    first = jobs(1, state="READY", pipeline="p", key="k")
-    yield scene(f"{many:,} HELD by one key", plain, held, first)
+
+def waiting(count: int) -> list[pl.DataFrame]:
+    """Jobs that are not due, and enough that are READY."""
+    return [jobs(count, state="WAITING", pipeline="p").slice(ENOUGH), ready(ENOUGH)]
+
+
+def held(count: int) -> list[pl.DataFrame]:
+    """Jobs of one key: each that ends lets the next one go."""
+    every = jobs(count, state="HELD", pipeline="p", key="k")
+    return [every.slice(1), jobs(1, state="READY", pipeline="p", key="k")]
+
+
+def passed_over(count: int) -> list[pl.DataFrame]:
+    """Jobs of a pipeline of which one runs, which is all that may; those of another come last."""
     running = ready(1).with_columns(
         queue_state=pl.lit("CLAIMED"), lease_until=pl.lit(LATER), owner_id=pl.lit("there")
     )
-    full = behind(ready(many), 1)
-    others = ready(many + few, "q").slice(many)
-    yield scene(f"{many:,} of a pipeline at its limit in front", limited, running, full, others)
+    return [running, ready(count).slice(1), ready(count + ENOUGH, "q").slice(count)]
+
+
+PLAIN = Capacity("here", 1, LEASE, {"p": None, "q": None})
+SCENES = (
+    Scene("READY", PLAIN, lambda count: [ready(count)]),
+    Scene("WAITING until later", PLAIN, waiting),
+    Scene("HELD by one key", PLAIN, held),
+    Scene("of a pipeline at its limit", replace(PLAIN, pipelines={"p": 1, "q": None}), passed_over),
+)
+
+
+def queue(place: Place, store: SqlStore, many: int) -> Iterator[Goal]:
+    """Claims on queues of several kinds, each with few jobs, some, and many."""
+    for scene in SCENES:
+        alone = 0.0
+        for count in (ENOUGH, 1_000, many):
+            place.empty_queue()
+            place.load("run_queue", *((lambda frame=frame: frame) for frame in scene.jobs(count)))
+            took = claim_and_remove(store, scene.capacity)
+            alone = alone or took
+            name = f"{count:,} {scene.name}"
+            print(f"  {name:<40} {took:8.2f} ms {took / alone:7.2f}")
+            yield Goal(f"{place.backend}, claim, {name}", CLAIM_GOAL, took / alone)
 
 
 def filters(count: int) -> dict[str, RunFilter]:
@@ -244,8 +262,7 @@ def history(place: Place, store: SqlStore, count: int) -> Iterator[Goal]:
     for name, wanted in filters(count).items():
         pages = []
         for before in (None, deep):
-            changes = {f: getattr(wanted, f) for f in wanted.__slots__}
-            page = RunFilter(**{**changes, "before": before})
+            page = replace(wanted, before=before)
             with store.read() as unit:
                 pages.append(measured(lambda unit=unit, page=page: unit.runs.list(page)))
                 found = len(unit.runs.list(page))

@@ -97,7 +97,7 @@ def test_waiting_for_a_run_ends_with_its_outcome(queue: Spine) -> None:
     assert "attempt 2 by" in bad.out
     assert "error [DEPENDENCY] the server is away" in bad.err
     assert "queue.say  info: said hello" in good.out
-    assert re.search(r"SUCCEEDED in [0-9.]+ s", good.out.splitlines()[-1])
+    assert re.search(r"SUCCEEDED in [0-9.]+ m?s", good.out.splitlines()[-1])
     assert document["state"] == "SUCCEEDED"
 
 

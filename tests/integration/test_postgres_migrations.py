@@ -154,6 +154,13 @@ def _catalog(url: str) -> list[tuple[Any, ...]]:
 # The data
 
 
+def _as_far_as(
+    columns_of: list[dict[str, Any]], rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Rows without the columns that they did not have before."""
+    return [{name: row[name] for name in columns_of[0]} for row in rows]
+
+
 @pytest.mark.parametrize("start", OLDER)
 def test_an_upgrade_leaves_every_row_as_it_was(fresh: str, start: str) -> None:
     at_revision(fresh, start)
@@ -163,7 +170,8 @@ def test_an_upgrade_leaves_every_row_as_it_was(fresh: str, start: str) -> None:
     assert upgrade(fresh) == HEAD
 
     after = all_rows(fresh)
-    assert {table: after[table] for table in TABLES} == {table: before[table] for table in TABLES}
+    for table in TABLES:
+        assert _as_far_as(before[table], after[table]) == before[table], table
     with closing(SqlStore(fresh)) as store:
         with store.read() as unit:
             found = unit.captures.get("two")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, insert, select, update
 
@@ -117,27 +118,23 @@ class SqlRunQueue:
 
     def _is_had(self, digest: str) -> bool:
         """Whether a job that is not held has the key."""
-        # One question for each state: as a range of the index it ends at the first.
-        return any(
-            self._transaction.rows(
-                self._transaction.dialect.first(
-                    select(RUN_QUEUE.c.run_id).where(
-                        RUN_QUEUE.c.job_key_digest == digest, RUN_QUEUE.c.queue_state == state
-                    ),
-                    1,
-                )
-            )
-            for state in _HAVING_THE_KEY
+        # One question for each state, in the order of the index: it ends at the first entry.
+        return any(self._first_of_key(digest, state) for state in _HAVING_THE_KEY)
+
+    def _first_of_key(self, digest: str, state: str) -> Sequence[Any]:
+        columns = RUN_QUEUE.c
+        statement = (
+            select(*JOB_COLUMNS)
+            .where(columns.job_key_digest == digest, columns.queue_state == state)
+            .order_by(columns.ranked_at, columns.run_id)
         )
+        return self._transaction.rows(self._transaction.dialect.first(statement, 1))
 
     def _pass_on(self, digest: str) -> None:
         """Let the first of the held jobs have the key, unless another one has it still."""
         if self._is_had(digest):
             return
-        held = (RUN_QUEUE.c.job_key_digest == digest, RUN_QUEUE.c.queue_state == _HELD)
-        order = (RUN_QUEUE.c.ranked_at, RUN_QUEUE.c.run_id)
-        statement = self._transaction.dialect.first(_jobs(*held).order_by(*order), 1)
-        for row in self._transaction.rows(statement):
+        for row in self._first_of_key(digest, _HELD):
             change = update(RUN_QUEUE).where(
                 RUN_QUEUE.c.run_id == row.run_id, RUN_QUEUE.c.queue_state == _HELD
             )
