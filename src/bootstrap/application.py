@@ -147,14 +147,16 @@ class Application:
 
     def work(self, *, jobs: int | None, pools: Sequence[str], until_idle: bool) -> None:
         from ..adapters.inbound.worker.process import work
+        from ..application.idleness import waits
 
         worker, execution = self._worker(jobs, pools)
-        names = ", ".join(self._pools(pools))
+        taken, lanes = self._pools(pools), self.container.catalog().lanes
+        store = self.container.store()
         work(
             worker,
             execution,
-            until_idle=until_idle,
-            ready=lambda: print(f"working on pools: {names}", flush=True),
+            until=lambda: until_idle and not waits(store, taken, lanes),
+            ready=lambda: print(f"working on pools: {', '.join(taken)}", flush=True),
         )
 
     def _worker(self, jobs: int | None, pools: Sequence[str]) -> tuple[Worker, Execution]:

@@ -153,8 +153,7 @@ def next_moves(plan: Plan, counts: Counts) -> Moves:
             start.append(step)
     ended = None
     if not start and not skip and all(_final(state) for state in standing.values()):
-        good = all(state is RunState.SUCCEEDED or soft[name] for name, state in standing.items())
-        ended = RunState.SUCCEEDED if good else RunState.FAILED
+        ended = _end(standing, soft)
     return Moves(tuple(start), tuple(skip), ended)
 
 
@@ -188,6 +187,15 @@ def _state(counts: Mapping[RunState, int] | None) -> RunState | None:
         if counts.get(state):
             return state
     return RunState.SUCCEEDED
+
+
+def _end(standing: Mapping[str, RunState | None], soft: Mapping[str, bool]) -> RunState:
+    """FAILED where a step has failed, CANCELLED where one was cancelled and none has failed."""
+    if all(state is RunState.SUCCEEDED or soft[name] for name, state in standing.items()):
+        return RunState.SUCCEEDED
+    cancelled = RunState.CANCELLED in standing.values()
+    failed = RunState.FAILED in standing.values()
+    return RunState.CANCELLED if cancelled and not failed else RunState.FAILED
 
 
 def _final(state: RunState | None) -> bool:

@@ -15,9 +15,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def work(
-    worker: Worker, execution: Execution, *, until_idle: bool, ready: Callable[[], None]
+    worker: Worker, execution: Execution, *, until: Callable[[], bool], ready: Callable[[], None]
 ) -> None:
-    """Work until SIGTERM or SIGINT, or with ``until_idle`` until nothing is left to take.
+    """Work until SIGTERM or SIGINT, or until ``until`` says so while there is nothing to take.
 
     What is under way at the signal has the grace time to end, then it is given back to the queue.
     A second signal ends it at once: raises a SpineError. Runs in the main thread only.
@@ -25,7 +25,7 @@ def work(
     with _stopping(worker) as signals:
         try:
             ready()
-            worker.run(until=lambda: until_idle)
+            worker.run(until=until)
         finally:
             execution.close()
     if len(signals) > 1:
