@@ -20,7 +20,6 @@ from durable_work import LEASE, RENEWED, REQUESTS, House
 from market_spine.adapters.inbound.worker.process import work
 from market_spine.adapters.outbound.execution.inline import InlineExecution
 from market_spine.adapters.outbound.sql.store import SqlStore
-from market_spine.application.worker import Worker
 from market_spine.domain.errors import SpineError
 from market_spine.ports.execution import Ended, Task
 
@@ -69,20 +68,6 @@ class Answer:
         return cls(**{**data, "points": [Point(**point) for point in data["points"]]})
 
 
-class Steady(Worker):
-    """Works until no run is live, also where nothing is left for it to take."""
-
-    done: Callable[[], bool]
-
-    @property
-    def owner(self) -> str:
-        return self._options.owner
-
-    def run(self, until: Callable[[], bool] = lambda: False) -> None:
-        deadline = time.monotonic() + PATIENCE
-        super().run(lambda: until() or self.done() or time.monotonic() > deadline)
-
-
 class StoppedAtOnce:
     """An execution that tells its worker to stop when it gets a task, and ends none by itself."""
 
@@ -120,11 +105,12 @@ def served(case: Case) -> Answer:
     plain = House.over(store_at(case.url))
     watched = PointedStore(plain.store, case.trap, lambda: print(LEFT, flush=True))
     house = House.over(watched)
-    lease = timedelta(seconds=case.lease)
+    owner, lease = house.owner(), timedelta(seconds=case.lease)
+    execution: StoppedAtOnce | InlineExecution
     if case.gives_back:
         plain.submit(REQUESTS[0])
         execution = StoppedAtOnce()
-        worker = house.worker(execution, Steady, jobs=2, grace=0.0, lease=lease)
+        worker = house.worker(execution, owner=owner, jobs=2, grace=0.0, lease=lease)
         execution.stop = worker.stop
     else:
         plain.lose()
@@ -132,11 +118,15 @@ def served(case: Case) -> Answer:
             RENEWED.clear()
         house.ask()
         execution = InlineExecution(house.execute)
-        worker = house.worker(execution, Steady, jobs=3, lease=lease)
-    worker.done = lambda: not plain.live()
-    work(worker, execution, until_idle=False, ready=lambda: None)
+        worker = house.worker(execution, owner=owner, jobs=3, lease=lease)
+    deadline = time.monotonic() + PATIENCE
+
+    def enough() -> bool:
+        return not plain.live() or time.monotonic() > deadline
+
+    work(worker, execution, until=enough, ready=lambda: None)
     live = [f"{run.pipeline} {run.step or ''} {run.state}" for run in plain.live()]
-    return Answer(worker.owner, watched.points, watched.struck, live)
+    return Answer(owner, watched.points, watched.struck, live)
 
 
 def main() -> None:

@@ -241,19 +241,21 @@ class House:
                 persistent(lambda run=run: self.cancel(run.id))
         persistent(self.plan_days)
 
-    def worker(
-        self, execution: Execution | None = None, kind: type[Worker] = Worker, **options: Any
-    ) -> Worker:
-        """A worker of this house, which executes in its own thread unless told otherwise."""
+    def owner(self) -> str:
+        """The name of one more worker of this process."""
         part = self.run_pipeline.ids.new()[-8:]
-        owner = f"{self.run_pipeline.processes.identity()}#{part}"
-        return kind(
+        return f"{self.run_pipeline.processes.identity()}#{part}"
+
+    def worker(self, execution: Execution | None = None, **options: Any) -> Worker:
+        """A worker of this house, which executes in its own thread unless told otherwise."""
+        usual = {"owner": self.owner(), "lease": LEASE, "poll": POLL, "reap": 0.2}
+        return Worker(
             self.store,
             self.run_pipeline.execute.clock,
             self.catalog,
             self.lifecycle,
             execution or InlineExecution(self.execute),
-            WorkerOptions(owner, **{"lease": LEASE, "poll": POLL, "reap": 0.2, **options}),
+            WorkerOptions(**{**usual, **options}),
         )
 
     def execute(self, task: Task) -> SpineError | None:
