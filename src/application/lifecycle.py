@@ -6,6 +6,7 @@ times are the store's.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,6 +25,8 @@ from ..ports.runtime import Chance, Processes
 from ..ports.storage import UnitOfWork
 from .progression import Progression
 from .submissions import Prepared
+
+log = logging.getLogger(__name__)
 
 MOST_LOSSES = 10
 """So often the process of a run may vanish before the run itself is taken for the reason."""
@@ -98,14 +101,22 @@ class Lifecycle:
         at = unit.queue.now()
         begun = unit.runs.begin([job.run for job in jobs], owner=capacity.owner, at=at)
         if begun != len(jobs):
-            raise SpineError(
-                f"{len(jobs) - begun} of {len(jobs)} claimed runs were not pending",
-                hint="this is a defect: a job must not outlive its run",
-                metadata={"runs": [job.run for job in jobs]},
-            )
+            jobs = self._of_live_runs(unit, jobs)
         unit.journal.record(_event(job, EventKind.CLAIMED, at) for job in jobs)
         self.progression.begin_above(unit, jobs, at)
         return jobs
+
+    def _of_live_runs(self, unit: UnitOfWork, jobs: Sequence[Job]) -> list[Job]:
+        """Jobs whose run has begun with the claim; others, of which there must be none, go."""
+        live: list[Job] = []
+        for job in jobs:
+            run = unit.runs.get(job.run)
+            if run is not None and run.state is RunState.RUNNING:
+                live.append(job)
+            else:
+                log.error("job of run %s has outlived it, and is removed", job.run)
+                unit.queue.remove(job.lease)
+        return live
 
     def finish(self, unit: UnitOfWork, lease: Lease, run: Run) -> Run:
         """Write the final outcome of a claimed run, and go on with what waits for it.

@@ -231,6 +231,17 @@ def test_a_run_that_is_given_back_is_taken_at_once_and_counts_as_no_loss() -> No
     assert house.kinds(run_id)[:4] == ["SUBMITTED", "CLAIMED", "RELEASED", "CLAIMED"]
 
 
+def test_a_job_that_outlived_its_run_keeps_no_other_from_being_taken() -> None:
+    house = DurableHouse(note)
+    broken, sound = (house.submit("t.note", {"name": name}) for name in "ab")
+    with house.store.write() as unit:
+        unit.runs.finish(replace(house.run(broken), state=RunState.CANCELLED))
+        unit.commit()
+
+    assert [job.run for job in claimed(house, jobs=2)] == [sound]
+    assert house.read.job(broken) is None
+
+
 # Cancelling
 
 
