@@ -32,6 +32,8 @@ MOST_LOSSES = 10
 """So often the process of a run may vanish before the run itself is taken for the reason."""
 
 _PAGE = 500
+_QUICK = 10.0
+"""Seconds between two statements of a change of a run; whoever is silent for longer is stopped."""
 _LONGEST_PAUSE = 60.0  # seconds
 _ENDS = {
     RunState.SUCCEEDED: EventKind.SUCCEEDED,
@@ -95,6 +97,7 @@ class Lifecycle:
 
     def claim(self, unit: UnitOfWork, capacity: Capacity) -> Sequence[Job]:
         """Take what a worker has room for; its runs are RUNNING from now on."""
+        unit.limit_silence(_QUICK)
         jobs = unit.queue.claim(capacity)
         if not jobs:
             return jobs
@@ -123,6 +126,7 @@ class Lifecycle:
 
         Raises a LeaseLostError when another process holds the run, or it is final already.
         """
+        unit.limit_silence(_QUICK)
         above = self.progression.hold_above(unit, run)
         job = _present(unit, lease)
         if not unit.queue.remove(lease):
@@ -134,6 +138,7 @@ class Lifecycle:
 
         Raises as :meth:`finish` does.
         """
+        unit.limit_silence(_QUICK)
         above = self.progression.hold_above(unit, run)
         job = _present(unit, lease)
         error = run.error
@@ -157,11 +162,12 @@ class Lifecycle:
             return self._let_go(unit, lease, EventKind.LEASE_LOST, losses=1)
         return self._let_go(unit, lease, EventKind.RELEASED, losses=0)
 
-    def reap(self, unit: UnitOfWork) -> int:
-        """Take back what vanished processes held; how many runs that were."""
-        at = unit.queue.now()
-        lost = [job for job in unit.queue.claimed() if self.vanished(job, at)]
-        return sum(self._let_go(unit, job.lease, EventKind.LEASE_LOST, losses=1) for job in lost)
+    def take_back(self, unit: UnitOfWork, lease: Lease) -> bool:
+        """Take a run back from a process that has vanished; False when it has not.
+
+        Raises a LeaseLostError when another process is first.
+        """
+        return self._let_go(unit, lease, EventKind.LEASE_LOST, losses=1, vanished=True)
 
     def vanished(self, job: Job, at: datetime) -> bool:
         """Whether nobody holds a claimed job any more."""
@@ -178,6 +184,7 @@ class Lifecycle:
         found = unit.runs.get(run_id)
         if found is None:
             return None
+        unit.limit_silence(_QUICK)
         self.progression.hold_above(unit, found)
         self._cancel(unit, run_id)
         return unit.runs.get(run_id)
@@ -254,8 +261,17 @@ class Lifecycle:
         self._back(unit, job.lease, waiting, EventKind.RETRY_SCHEDULED, detail)
         return replace(run, state=RunState.PENDING, finished_at=None)
 
-    def _let_go(self, unit: UnitOfWork, lease: Lease, kind: EventKind, *, losses: int) -> bool:
+    def _let_go(
+        self,
+        unit: UnitOfWork,
+        lease: Lease,
+        kind: EventKind,
+        *,
+        losses: int,
+        vanished: bool = False,
+    ) -> bool:
         """Give a job back to the queue, or end it when no one is to do it again."""
+        unit.limit_silence(_QUICK)
         run = unit.runs.get(lease.run)
         if run is None:
             return False
@@ -263,6 +279,8 @@ class Lifecycle:
         job = unit.queue.get(lease.run)
         if job is None or job.state is not QueueState.CLAIMED or job.lease != lease:
             return False
+        if vanished and not self.vanished(job, unit.queue.now()):
+            return False  # it was renewed meanwhile
         lost = job.losses + losses
         if not job.attached and not job.cancel_requested and lost <= MOST_LOSSES:
             waiting = replace(job, state=QueueState.READY, ready_at=None, losses=lost)

@@ -142,6 +142,21 @@ class UnitOfWork(Protocol):
         """Hold the partition until the transaction ends: captures of it are added one at a time."""
         ...
 
+    def limit_waiting(self, seconds: float) -> None:
+        """From now on wait at most so long for what others hold, if the store can.
+
+        Whatever waits longer raises a TRANSIENT error.
+        """
+        ...
+
+    def limit_silence(self, seconds: float) -> None:
+        """Let the store end the unit of work once nothing is asked of it for so long, if it can.
+
+        For the last statements before a commit: what they hold is what others need to go on, and
+        this process may be stopped between any two of them.
+        """
+        ...
+
     def commit(self) -> None: ...
 
 

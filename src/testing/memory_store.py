@@ -42,6 +42,14 @@ class MemoryUnitOfWork:
         del partition
         _ = self._transaction.writing
 
+    def limit_waiting(self, seconds: float) -> None:
+        del seconds
+        _ = self._transaction.writing
+
+    def limit_silence(self, seconds: float) -> None:
+        del seconds
+        _ = self._transaction.writing
+
     def commit(self) -> None:
         self._store.publish(self._transaction.writing)
         self._transaction.close()

@@ -203,6 +203,23 @@ class UnitOfWorkSuite:
                 with pytest.raises(SpineError, match="over"):
                     use(unit)
 
+    def test_limits_of_a_unit_end_with_it(self, store: Store) -> None:
+        with store.write() as unit:
+            unit.limit_waiting(0.2)
+            unit.limit_silence(0.2)
+            unit.runs.add(a_run())
+            unit.commit()
+        with store.write() as unit:
+            began = unit.queue.now()
+            while (unit.queue.now() - began).total_seconds() < 0.5:
+                """Time passes, and the limits are not those of this one."""
+            unit.runs.add(a_run("run-2"))
+            unit.commit()
+        with store.read() as unit, pytest.raises(SpineError):
+            unit.limit_waiting(1)
+        with store.read() as unit, pytest.raises(SpineError):
+            unit.limit_silence(1)
+
     def test_writers_take_turns(self, store: Store) -> None:
         with store.write() as unit:
             unit.runs.add(a_run())

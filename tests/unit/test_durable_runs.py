@@ -11,6 +11,7 @@ from durable_house import LEASE, DurableHouse
 
 from market_spine import Param, Result, RunContext, Step, pipeline, workflow
 from market_spine.application.lifecycle import MOST_LOSSES
+from market_spine.application.reaping import reap
 from market_spine.application.retry_run import Extent
 from market_spine.application.submissions import Submission
 from market_spine.domain.errors import Category, LeaseLostError, ValidationError
@@ -203,9 +204,7 @@ def test_a_run_that_ends_its_processes_again_and_again_is_given_up() -> None:
         assert house.run(run_id).state is RunState.PENDING
         assert len(claimed(house)) == 1
         house.clock.pass_by(LEASE.total_seconds() + 1)
-        with house.store.write() as unit:
-            assert house.here.lifecycle.reap(unit) == 1
-            unit.commit()
+        assert reap(house.store, house.clock, house.here.lifecycle) == 1
 
     run = house.run(run_id)
     assert run.state is RunState.FAILED

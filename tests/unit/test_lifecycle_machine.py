@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 
 from market_spine import RunContext, pipeline
 from market_spine.adapters.outbound.sql.store import SqlStore
+from market_spine.application.reaping import reap
 from market_spine.domain.errors import Category, LeaseLostError, SpineError, ValidationError
 from market_spine.domain.queueing import Capacity, Lease, QueueState
 from market_spine.domain.retries import Retry
@@ -225,9 +226,7 @@ class RunMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(k.lost for k in self.known.values()))
     @rule()
     def reap(self) -> None:
-        with self.house.store.write() as unit:
-            reaped = self.house.here.lifecycle.reap(unit)
-            unit.commit()
+        reaped = reap(self.house.store, self.house.clock, self.house.here.lifecycle)
         lost = [k for k in self.known.values() if k.state is RunState.RUNNING and k.lost]
         assert reaped == len(lost)
         for k in lost:

@@ -236,6 +236,12 @@ class Db2Dialect:
             )
             raise note_conflict(connection, conflict) from error
 
+    def limit_waiting(self, connection: Connection, seconds: float) -> None:
+        """Nothing is done: the time for locks belongs to the connection, not to a transaction."""
+
+    def limit_silence(self, connection: Connection, seconds: float) -> None:
+        """Nothing can be said here: thresholds of idle transactions are the administrator's."""
+
     def now(self, connection: Connection) -> datetime:
         if self._whole_db2:
             try:

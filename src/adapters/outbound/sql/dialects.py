@@ -102,6 +102,14 @@ class Dialect(Protocol):
         """
         ...
 
+    def limit_waiting(self, connection: Connection, seconds: float) -> None:
+        """Wait at most so long for each lock until the transaction ends, where it can be said."""
+        ...
+
+    def limit_silence(self, connection: Connection, seconds: float) -> None:
+        """End the transaction when its client is silent for so long, where the server can."""
+        ...
+
     def now(self, connection: Connection) -> datetime:
         """The database's own time at this moment, not at the transaction's beginning: aware, UTC.
 

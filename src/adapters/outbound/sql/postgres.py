@@ -133,6 +133,12 @@ class PostgresDialect:
     def hold(self, connection: Connection, statement: Update) -> int:
         return connection.execute(statement).rowcount
 
+    def limit_waiting(self, connection: Connection, seconds: float) -> None:
+        _set_local(connection, "lock_timeout", seconds)
+
+    def limit_silence(self, connection: Connection, seconds: float) -> None:
+        _set_local(connection, "idle_in_transaction_session_timeout", seconds)
+
     def now(self, connection: Connection) -> datetime:
         found = connection.exec_driver_sql("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
         naive: datetime = found.scalar_one()
@@ -247,6 +253,11 @@ def _complete(url: URL, limits: ConnectionLimits) -> URL:
 def _milliseconds(seconds: float) -> int:
     """At least one: to the server none would mean no limit."""
     return max(1, round(seconds * 1000))
+
+
+def _set_local(connection: Connection, name: str, seconds: float) -> None:
+    """Change a setting until the transaction ends."""
+    connection.exec_driver_sql(f"SET LOCAL {name} = {_milliseconds(seconds)}").close()
 
 
 def _lock(connection: Connection, key: int) -> None:

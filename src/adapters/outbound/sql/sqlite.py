@@ -153,6 +153,12 @@ class SqliteDialect:
     def hold(self, connection: Connection, statement: Update) -> int:
         return connection.execute(statement).rowcount
 
+    def limit_waiting(self, connection: Connection, seconds: float) -> None:
+        """Nothing to do: a transaction that writes has waited before it began."""
+
+    def limit_silence(self, connection: Connection, seconds: float) -> None:
+        """Nothing can be done: there is no server."""
+
     def now(self, connection: Connection) -> datetime:
         found = connection.exec_driver_sql("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
         return datetime.fromisoformat(found.scalar_one()).replace(tzinfo=UTC)

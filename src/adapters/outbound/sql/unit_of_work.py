@@ -35,5 +35,11 @@ class SqlUnitOfWork:
     def lock(self, partition: Partition) -> None:
         self._transaction.dialect.lock_partition(self._transaction.writing, partition)
 
+    def limit_waiting(self, seconds: float) -> None:
+        self._transaction.dialect.limit_waiting(self._transaction.writing, seconds)
+
+    def limit_silence(self, seconds: float) -> None:
+        self._transaction.dialect.limit_silence(self._transaction.writing, seconds)
+
     def commit(self) -> None:
         self._transaction.commit()
