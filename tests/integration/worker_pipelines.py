@@ -84,3 +84,8 @@ chain = workflow(
     Step("slow", "w.first_slow", after=("first",)),
     Step("last", "w.quick", {"number": "${steps.first.number}"}, after=("slow",)),
 )
+
+
+@pipeline("w.silent")
+def silent(context: RunContext, number: int = 0) -> dict[str, int]:
+    return {"number": number}
