@@ -68,7 +68,9 @@ class Progression:
         ``above`` is the run that :meth:`hold_above` has answered, where it was asked just now.
         """
         if above is not None:
-            self._advance(unit, above)
+            # Of a step that goes on with other items nothing follows yet, and nothing is counted.
+            if run.item is None or not _goes_on(unit, run):
+                self._advance(unit, above)
         elif run.parent is not None:
             above = unit.runs.get(run.parent)
             if above is not None and above.plan is not None:
@@ -291,6 +293,14 @@ class _Workflow:
             items = sorted((run for run in runs if run.item is not None), key=lambda r: r.item or 0)
             return [run.output for run in items]
         return runs[0].output if runs else None
+
+
+def _goes_on(unit: UnitOfWork, run: Run) -> bool:
+    """Whether other runs of the same step are live."""
+    return any(
+        unit.runs.list(RunFilter(parent=run.parent, step=run.step, state=state, limit=1))
+        for state in (RunState.PENDING, RunState.RUNNING)
+    )
 
 
 _SEVERITY = (
