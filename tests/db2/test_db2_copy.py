@@ -96,7 +96,7 @@ def test_a_source_that_changes_while_it_is_read_is_noticed(
 def test_a_copy_survives_kill_9(source: str, db2_url: str, subtests: pytest.Subtests) -> None:
     with opened(db2_url):
         pass
-    for die_at in (25, 50, 75):
+    for die_at in (40, 65, 90):
         with subtests.test(f"killed before statement {die_at}"):
             done = subprocess.run(
                 [sys.executable, CHILD, source, db2_url, "20", str(die_at)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -24,12 +25,20 @@ from market_spine.adapters.outbound.sql.migrations import runner
 from market_spine.adapters.outbound.sql.migrations.runner import all_revisions, migrate
 from market_spine.adapters.outbound.sql.revisions import HEAD, REVISIONS, VERSION
 from market_spine.adapters.outbound.sql.store import SqlStore
-from market_spine.domain.errors import ConfigurationError, SpineError
+from market_spine.domain.errors import (
+    Category,
+    ConfigurationError,
+    SourceError,
+    SpineError,
+    ValidationError,
+)
+from market_spine.domain.runs import RunFilter, Trigger
 from market_spine.testing.store_suite_samples import (
+    NOON,
     VOLUME,
+    a_capture,
     one_row,
     rows_of,
-    with_capture,
 )
 
 Catalogue = dict[str, dict[str, set[tuple[object, ...]]]]
@@ -147,8 +156,10 @@ def test_every_revision_upgrades_with_data_in_place(empty: Connection, db2_url: 
     store = SqlStore(db2_url)
     with pytest.raises(ConfigurationError, match="is at revision 0001"):
         store.ensure_ready()
-    (one,) = with_capture(store, "one")
+    empty.execute(insert(METADATA.tables["runs"]), run_values())
+    empty.commit()
     with store.write() as unit:
+        one = unit.captures.add(a_capture("one"))
         unit.rows.replace(VOLUME, one.key, one_row())
         unit.commit()
     assert empty.execute(table.select()).all()
@@ -159,10 +170,29 @@ def test_every_revision_upgrades_with_data_in_place(empty: Connection, db2_url: 
     with store.read() as unit:
         assert_frame_equal(rows_of(unit, one), one_row())
         assert unit.captures.get("one") == one
+        (run,) = unit.runs.list(RunFilter(category=Category.VALIDATION, trigger=Trigger.COMMAND))
+        assert run.error is not None
+        assert run.error.cause is not None
     # The foreign key is gone: that is what the revision is for.
     empty.execute(insert(table), {**one_row_values(), "capture_key": 99})
     empty.rollback()
     store.close()
+
+
+def run_values() -> dict[str, object]:
+    """A run as the first release kept it."""
+    error = ValidationError("bad row", cause=SourceError("gone"))
+    return {
+        "run_id": "run-1",
+        "pipeline": "finra.refresh",
+        "parameters_json": "{}",
+        "run_state": "FAILED",
+        "created_at": NOON,
+        "finished_at": NOON,
+        "metrics_json": "{}",
+        "warnings_json": "[]",
+        "error_json": json.dumps(error.to_dict(), separators=(",", ":")),
+    }
 
 
 def one_row_values() -> dict[str, object]:
