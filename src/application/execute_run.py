@@ -19,7 +19,7 @@ from ..domain.errors import (
 )
 from ..domain.parameters import plain, refers_to_secret
 from ..domain.queueing import Lease
-from ..domain.redaction import MASK
+from ..domain.redaction import is_masked
 from ..domain.result import Result
 from ..domain.runs import Run, RunState, Trigger
 from ..ports.execution import Task
@@ -112,9 +112,10 @@ class ExecuteRun:
             value = values.get(spec.name)
             if spec.doc.secret and refers_to_secret(value):
                 values[spec.name] = self.secrets.reveal(str(value))
-            elif value == MASK:
+            elif spec.name not in given and is_masked(value):
                 raise ValidationError(
-                    f"the value of {spec.name}, a secret, is not known to this process",
+                    f"the value of {spec.name}, which is or holds a secret, is not known to this "
+                    "process",
                     hint="say where it is kept: env:NAME or file:PATH; or run it with spine run",
                 )
         typed = code.values(values)

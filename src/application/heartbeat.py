@@ -40,6 +40,22 @@ class Heartbeat:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self.pulse: Pulse | None = None
+        self._refused_at: float | None = None
+        self._recovered_at: float | None = None
+
+    def note_refusal(self) -> None:
+        """The store has refused something: leases may have run out that nobody could renew."""
+        self._refused_at = self._clock.monotonic()
+        self._recovered_at = None
+
+    @property
+    def calm(self) -> bool:
+        """Whether the store has been there for long enough that others could renew as well."""
+        if self._refused_at is None:
+            return True
+        if self._recovered_at is None:
+            return False
+        return self._clock.monotonic() >= self._recovered_at + self._every
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -62,5 +78,8 @@ class Heartbeat:
                     jobs = unit.queue.renew(self._owner, self._lease)
                     unit.commit()
                 self.pulse = Pulse(since, {job.run: job for job in jobs})
+                if self._recovered_at is None:
+                    self._recovered_at = self._clock.monotonic()
             except Exception as error:  # a lease lasts longer than one renewal that fails
+                self.note_refusal()
                 log.warning("leases of %s were not renewed: %s", self._owner, error)

@@ -207,16 +207,31 @@ class Lifecycle:
         at = unit.queue.now()
         if unit.runs.request_cancel(run_id, at):
             unit.journal.record([RunEvent(run_id, EventKind.CANCEL_REQUESTED, at)])
-        for child in _live_parts(unit, run_id):
-            self._cancel(unit, child.id)
+        for child in list(_live_parts(unit, run_id)):
+            if child.plan is not None or not self._cancel_waiting(unit, child):
+                self._cancel(unit, child.id)
         if run.plan is not None:
             self.progression.advance(unit, run)
-            return
-        job = unit.queue.get(run_id)
-        before = unit.queue.cancel(run_id)
-        if before is not None and before is not QueueState.CLAIMED and job is not None:
-            error = cancelled(run)
-            self._close(unit, job, replace(run, state=RunState.CANCELLED, error=error))
+        elif self._cancel_waiting(unit, run):
+            self.progression.after(unit, replace(run, state=RunState.CANCELLED))
+
+    def _cancel_waiting(self, unit: UnitOfWork, run: Run) -> bool:
+        """End a run that no process executes; one that is executed is told, and False answered.
+
+        What follows from its end is left to the caller: a thousand items follow one by one to
+        nothing.
+        """
+        before = unit.queue.cancel(run.id)
+        if before is None or before is QueueState.CLAIMED:
+            return False
+        at = unit.queue.now()
+        error = cancelled(run.id, run.pipeline, run.step)
+        ended = replace(run, state=RunState.CANCELLED, error=error, finished_at=at)
+        if not unit.runs.finish(ended):
+            raise lease_lost(run.id)
+        detail = {"error": error.to_dict()}
+        unit.journal.record([RunEvent(run.id, EventKind.CANCELLED, at, run.attempt, detail=detail)])
+        return True
 
     # What the changes above have in common
 
@@ -259,7 +274,7 @@ class Lifecycle:
             "attempts": job.retry.attempts,
         }
         self._back(unit, job.lease, waiting, EventKind.RETRY_SCHEDULED, detail)
-        return replace(run, state=RunState.PENDING, finished_at=None)
+        return self._unless_cancelled(unit, run)
 
     def _let_go(
         self,
@@ -285,18 +300,30 @@ class Lifecycle:
         if not job.attached and not job.cancel_requested and lost <= MOST_LOSSES:
             waiting = replace(job, state=QueueState.READY, ready_at=None, losses=lost)
             self._back(unit, lease, waiting, kind, {"losses": lost})
+            self._unless_cancelled(unit, run)
             return True
         if not unit.queue.remove(lease):
             return False
         unit.journal.record([_event(job, kind, unit.queue.now())])
         if job.cancel_requested:
-            ended = replace(run, state=RunState.CANCELLED, error=cancelled(run))
+            ended = replace(
+                run, state=RunState.CANCELLED, error=cancelled(run.id, run.pipeline, run.step)
+            )
         else:
             ended = replace(run, state=RunState.FAILED, error=_vanished_error(run, job, lost))
         # Its steps have no other process either.
         self._abandon_parts(unit, run.id, unit.queue.now())
         self._close(unit, job, ended)
         return True
+
+    def _unless_cancelled(self, unit: UnitOfWork, run: Run) -> Run:
+        """The run that was put back, ended when somebody has asked for that meanwhile."""
+        job = unit.queue.get(run.id)
+        if job is not None and job.cancel_requested and self._cancel_waiting(unit, run):
+            ended = replace(run, state=RunState.CANCELLED)
+            self.progression.after(unit, ended)
+            return ended
+        return replace(run, state=RunState.PENDING, finished_at=None)
 
     def _back(
         self,
@@ -337,14 +364,14 @@ def lease_lost(run_id: str) -> LeaseLostError:
     )
 
 
-def cancelled(run: Run) -> SpineError:
+def cancelled(run_id: str, pipeline: str, step: str | None = None) -> SpineError:
     """What a run that was cancelled says of itself."""
     return SpineError(
         "the run was cancelled",
         category=Category.TRANSIENT,
-        hint=f"spine runs retry {run.id} goes on with it",
+        hint=f"spine runs retry {run_id} goes on with it",
         retryable=False,
-        context=ErrorContext(run=run.id, pipeline=run.pipeline, step=run.step),
+        context=ErrorContext(run=run_id, pipeline=pipeline, step=step),
     )
 
 
@@ -378,9 +405,8 @@ def _moved(job: Job, by: timedelta) -> Job:
 
 
 def _live_parts(unit: UnitOfWork, run_id: str) -> Iterator[Run]:
-    if not any(not count.state.final for count in unit.runs.steps(run_id)):
-        return
-    for state in (RunState.RUNNING, RunState.PENDING):
+    """First those that wait: one that is taken meanwhile is found again among the others."""
+    for state in (RunState.PENDING, RunState.RUNNING):
         before = None
         while page := unit.runs.list(
             RunFilter(parent=run_id, state=state, before=before, limit=_PAGE)

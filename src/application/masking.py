@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ class Masking:
 
     def also(self, values: Iterable[Any]) -> Masking:
         """Masks the texts of ``values`` as well."""
-        texts = {str(value) for value in values if value is not None}
+        texts = {str(leaf) for value in values for leaf in _leaves(value)}
         long = {text for text in texts if len(text) >= _SHORTEST}
         # Longest first: one secret may begin with another.
         return Masking(tuple(sorted(long | set(self.secrets), key=len, reverse=True)))
@@ -61,3 +61,15 @@ class Masking:
         if value is None or isinstance(value, bool | int | float):
             return value
         return self.text(str(value))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """The single values inside lists and mappings."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _leaves(item)
+    elif value is not None and not isinstance(value, bool):
+        yield value

@@ -7,7 +7,7 @@ process has to watch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -133,6 +133,7 @@ class _Workflow:
     run: Run
     plan: Plan
     ids: Ids
+    _outputs: dict[str, Any] = field(default_factory=dict)
 
     def counts(self) -> dict[str, dict[RunState, int]]:
         found: dict[str, dict[RunState, int]] = {}
@@ -142,6 +143,7 @@ class _Workflow:
 
     def start(self, step: PlannedStep) -> Sequence[Run]:
         """Queue the runs of a step, or note at once how it ended; workflows that began with it."""
+        self._outputs.clear()
         try:
             asked = condition(step)
             if asked is not None and not asked.holds(self._scope()):
@@ -152,6 +154,9 @@ class _Workflow:
                 prepared = [self._parameters(step)]
             else:
                 prepared = [self._parameters(step, item) for item in self._items(step)]
+            for parameters in prepared:
+                filled(step.key, parameters)
+                filled(step.partition, parameters)
         except ValidationError as error:
             # What the steps have returned is not what this one asks for.
             self.add(step, RunState.FAILED, error=error)
@@ -284,7 +289,13 @@ class _Workflow:
         return found
 
     def _returned(self, name: str) -> Any:
-        """What a step returned: a list, in the order of its items, for one that has some."""
+        """What a step returned; asked of the store once, however many items ask for it."""
+        if name not in self._outputs:
+            self._outputs[name] = self._stored_output(name)
+        return self._outputs[name]
+
+    def _stored_output(self, name: str) -> Any:
+        """A list, in the order of its items, for a step that has some."""
         step = self.plan.step(name)
         runs = self.unit.runs.list(
             RunFilter(parent=self.run.id, step=name, state=RunState.SUCCEEDED, limit=MOST_ITEMS)

@@ -17,8 +17,10 @@ _SHORT = 1.0
 log = logging.getLogger(__name__)
 
 
-def reap(store: Store, clock: Clock, lifecycle: Lifecycle) -> int:
+def reap(store: Store, clock: Clock, lifecycle: Lifecycle, *, own: str | None = None) -> int:
     """Take back what vanished processes held; how many runs that were.
+
+    Never what belongs to the owner ``own``, who asks and so has not vanished.
 
     It looks before it writes, and takes back each run by itself. Who had to wait for the store, as
     where one load held it for long, reaps nothing more this time: others could not renew their
@@ -26,7 +28,9 @@ def reap(store: Store, clock: Clock, lifecycle: Lifecycle) -> int:
     """
     with store.read() as unit:
         at = unit.queue.now()
-        lost = [job for job in unit.queue.claimed() if lifecycle.vanished(job, at)]
+        lost = [
+            job for job in unit.queue.claimed() if job.owner != own and lifecycle.vanished(job, at)
+        ]
     reaped = 0
     for job in lost:
         asked = clock.monotonic()

@@ -9,12 +9,13 @@ from enum import Enum
 
 from ..domain.errors import ConfigurationError, ValidationError
 from ..domain.plans import Plan, PlannedStep
-from ..domain.redaction import MASK
+from ..domain.redaction import is_masked
 from ..domain.runs import EventKind, Run, RunEvent, RunFilter, RunState, Trigger
 from ..ports.runtime import Clock, Ids
 from ..ports.storage import Store, UnitOfWork
 from .catalog import Catalog
 from .lifecycle import Lifecycle
+from .planned_runs import queue_run
 from .progression import MOST_ITEMS
 from .read_runs import run_not_found
 from .submissions import Prepared, Submission, prepared
@@ -58,10 +59,11 @@ class RetryRun:
                 raise run_not_found(run_id)
             _check(old, extent, from_step)
             _refuse_second(unit, old)
+            at = unit.queue.now()
             item = self._prepared(old)
+            item = replace(item, run=replace(item.run, created_at=at))
             again = _again(item, extent, from_step)
             unit.runs.add(item.run)
-            at = unit.queue.now()
             detail = {"retry_of": old.id}
             unit.journal.record([RunEvent(item.run.id, EventKind.SUBMITTED, at, detail=detail)])
             if item.plan is None:
@@ -74,10 +76,10 @@ class RetryRun:
         return run
 
     def _prepared(self, old: Run) -> Prepared:
-        masked = [name for name, value in old.parameters.items() if value == MASK]
+        masked = [name for name, value in old.parameters.items() if is_masked(value)]
         if masked:
             raise ValidationError(
-                f"{', '.join(masked)} of run {old.id} is a secret, which was not stored",
+                f"{', '.join(masked)} of run {old.id} is or holds a secret, which was not stored",
                 hint="run it again with spine run, or submit it with env:NAME or file:PATH instead",
             )
         submission = Submission(
@@ -107,11 +109,36 @@ class RetryRun:
         for step in item.plan.steps:
             if step.name in again:
                 continue
-            done = unit.runs.list(RunFilter(parent=old.id, step=step.name, limit=MOST_ITEMS))
-            if not done or any(run.state is not RunState.SUCCEEDED for run in done):
+            before = unit.runs.list(RunFilter(parent=old.id, step=step.name, limit=MOST_ITEMS))
+            if not any(run.state is RunState.SUCCEEDED for run in before):
                 continue
-            for run in reversed(done):
-                self._reuse(unit, item.run, run, at)
+            for run in reversed(before):
+                if run.state is RunState.SUCCEEDED:
+                    self._reuse(unit, item.run, run, at)
+                else:
+                    self._do_item(unit, item, step, run, at)
+
+    def _do_item(
+        self, unit: UnitOfWork, item: Prepared, step: PlannedStep, old: Run, at: datetime
+    ) -> None:
+        """Queue an item of a step again, of which others were done."""
+        run = Run(
+            self.ids.new(),
+            step.pipeline,
+            old.parameters,
+            RunState.PENDING,
+            at,
+            parent=item.run.id,
+            step=step.name,
+            item=old.item,
+            trigger=Trigger.WORKFLOW,
+            partition=old.partition,
+            force=item.run.force,
+            plan=None if step.plan is None else step.plan.to_dict(),
+            retry_of=old.id,
+        )
+        if not queue_run(unit, run, step, at):
+            self.lifecycle.progression.advance(unit, run)
 
     def _reuse(self, unit: UnitOfWork, parent: Run, done: Run, at: datetime) -> None:
         reused = replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,6 +27,8 @@ from .submissions import Prepared, Submission, prepared, private_pool
 from .unit_attempts import undisturbed
 from .vault import Vault
 from .worker import Worker, WorkerOptions
+
+log = logging.getLogger(__name__)
 
 _POLL = 0.05  # seconds
 
@@ -146,7 +149,10 @@ class RunPipeline:
                 self.lifecycle.release_tree(unit, run.id)
                 unit.commit()
 
-        undisturbed(write)
+        try:
+            undisturbed(write)
+        except SpineError as error:
+            log.error("run %s is not closed yet: %s", run.id, error)  # noqa: TRY400  # typed, and said in full
 
     def _outcome(self, run_id: str, seconds: float) -> RunOutcome:
         run = stored_run(self.execute.store, run_id)

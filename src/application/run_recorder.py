@@ -6,8 +6,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
-from ..domain.errors import LeaseLostError, SpineError, as_spine_error
+from ..domain.errors import (
+    Category,
+    LeaseLostError,
+    LoadError,
+    SpineError,
+    as_spine_error,
+)
 from ..domain.queueing import Lease
 from ..domain.runs import Run, RunState
 from ..ports.runtime import Clock
@@ -40,19 +47,28 @@ class RunRecorder:
 
         Raises a SpineError when the store does not take it; the run is not live then.
         """
-        late = tuple(self._late.values())
         try:
-            undisturbed(lambda: reap(self.store, self.clock, self.lifecycle))
-            run = undisturbed(lambda: self._begin(item, owner, lease, late))
+            self._write_late()
+            undisturbed(lambda: reap(self.store, self.clock, self.lifecycle, own=owner))
+            run = undisturbed(lambda: self._begin(item, owner, lease))
         except Exception as error:
             failed = as_spine_error(error, doing=f"recording the begin of {item.run.pipeline}")
             # What a commit that raised has done is not known.
             ended = replace(item.run, state=RunState.FAILED, error=failed)
             self.end(Lease(item.run.id, owner, 1), ended)
             raise failed from error
-        for _, ended in late:
-            self._late.pop(ended.id, None)
         return run
+
+    def _write_late(self) -> None:
+        """Each by itself: one that is refused again keeps no other run from beginning."""
+        for run_id, (lease, run) in tuple(self._late.items()):
+            try:
+                undisturbed(partial(self._end, lease, run, None))
+            except SpineError as error:
+                if error.retryable:
+                    raise
+                log.error("the outcome of run %s cannot be recorded: %s", run_id, error)  # noqa: TRY400  # typed, and said in full
+            self._late.pop(run_id, None)
 
     def end(self, lease: Lease, run: Run, also: Also | None = None) -> Run:
         """Record the outcome of a claimed run; what run history says of it in the end.
@@ -60,7 +76,14 @@ class RunRecorder:
         A failure may become another attempt, and another process may have the run by now.
         """
         try:
-            return undisturbed(lambda: self._end(lease, run, also))
+            try:
+                return undisturbed(lambda: self._end(lease, run, also))
+            except LoadError as refused:
+                if refused.category is not Category.VALIDATION:
+                    raise
+                # Not the store is at fault, but something that the run has to say.
+                plain = _without_what_it_says(run, refused)
+                return undisturbed(lambda: self._end(lease, plain, None))
         except Exception as error:
             failed = as_spine_error(error, doing=f"recording the outcome of run {run.id}")
             log.error("run %s ended %s, not recorded yet: %s", run.id, run.state.value, failed)  # noqa: TRY400  # typed, and said in full
@@ -72,12 +95,8 @@ class RunRecorder:
         lease_and_run = self._late.pop(run_id, None)
         return None if lease_and_run is None else lease_and_run[1].error
 
-    def _begin(
-        self, item: Prepared, owner: str, lease: timedelta, late: tuple[tuple[Lease, Run], ...]
-    ) -> Run:
+    def _begin(self, item: Prepared, owner: str, lease: timedelta) -> Run:
         with self.store.write() as unit:
-            for held, ended in late:
-                self._close(unit, held, ended)
             self.lifecycle.begin(unit, item, owner, lease)
             run = unit.runs.get(item.run.id)
             unit.commit()
@@ -107,3 +126,16 @@ class RunRecorder:
         if run.state is RunState.FAILED:
             return self.lifecycle.fail(unit, lease, run)
         return self.lifecycle.finish(unit, lease, run)
+
+
+def _without_what_it_says(run: Run, refused: LoadError) -> Run:
+    """The run as failed, with nothing of its own that a store could refuse."""
+    return replace(
+        run,
+        state=RunState.FAILED if run.state is RunState.SUCCEEDED else run.state,
+        error=refused,
+        metrics={},
+        warnings=(),
+        output=None,
+        partition=None,
+    )

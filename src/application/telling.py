@@ -22,7 +22,7 @@ from ..ports.storage import Store, UnitOfWork
 from .lifecycle import cancelled, lease_lost
 
 MOST_LINES = 1_000
-"""So many lines of a run's log are kept; the last one says that there were more."""
+"""So many lines of an attempt's log are kept; the last one says that there were more."""
 
 _EVERY = 1.0  # seconds
 
@@ -51,6 +51,8 @@ class RunTelling:
         self._guard = threading.Lock()
         self._lines: list[LogLine] = []
         self._told = 0
+        # Attempts before this one have numbered their lines as well.
+        self._first = MOST_LINES * max(run.attempt - 1, 0)
         self._note: ProgressNote | None = None
         self._ended: SpineError | None = None
         self._writing = threading.Lock()
@@ -110,7 +112,8 @@ class RunTelling:
                 self._keep("WARNING", "further lines are not kept")
 
     def _keep(self, level: str, text: str) -> None:
-        self._lines.append(LogLine(self._run.id, self._told, self._now(), level, text))
+        number = self._first + self._told
+        self._lines.append(LogLine(self._run.id, number, self._now(), level, text))
 
     def pause(self) -> None:
         """Write nothing from now on: the run's own transaction may hold what a writer needs."""
@@ -151,7 +154,7 @@ class RunTelling:
         if job is None or job.lease != self._lease:
             self._ended = lease_lost(self._run.id)
         elif job.cancel_requested:
-            self._ended = cancelled(self._run)
+            self._ended = cancelled(self._run.id, self._run.pipeline, self._run.step)
 
     def _write(self, note: ProgressNote | None) -> bool:
         if not self._writing.acquire(blocking=False):

@@ -92,8 +92,10 @@ class Worker:
         self._execution = execution
         self._options = options
         self._secrets = secrets
+        self._beat = Heartbeat(store, clock, options.owner, options.lease)
         self._flights: dict[str, _Flight] = {}
         self._unsettled: list[Ended] = []
+        self._successors: dict[str, Job] = {}
         self._over: dict[str, float] = {}
         self._seen: Pulse | None = None
         self._stopping: float | None = None
@@ -123,16 +125,15 @@ class Worker:
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Work until :meth:`stop`, or until ``until`` says so while there is nothing to do."""
-        beat = Heartbeat(self._store, self._clock, self._options.owner, self._options.lease)
-        with beat:
+        with self._beat:
             while not self._aborted:
                 claimed = self._take() if self._stopping is None else 0
                 ended = self._waited(busy=claimed > 0)
                 self._settle(ended)
-                self._watch(beat)
+                self._watch()
                 # What has ended may have queued what is to follow.
                 idle = not (self._flights or self._unsettled or claimed or ended)
-                if idle and (self._stopping is not None or until()):
+                if idle and (self._stopping is not None or self._patiently("looking", until)):
                     return
 
     # Taking
@@ -144,7 +145,7 @@ class Worker:
 
     def _claim(self) -> int:
         """Take as many jobs as there is room for; how many that were."""
-        room = self._options.jobs - len(self._flights)
+        room = self._options.jobs - len(self._flights) - len(self._successors)
         if room < 1 or self._clock.monotonic() < self._next_claim:
             return 0
         capacity = Capacity(
@@ -163,6 +164,12 @@ class Worker:
         return jobs
 
     def _start(self, job: Job) -> None:
+        earlier = self._flights.get(job.run)
+        if earlier is not None:
+            # The end of its last attempt was not heard of yet, or that was taken from us.
+            self._successors[job.run] = job
+            self._end(earlier, lease_lost(job.run))
+            return
         self.taken += 1
         self._flights[job.run] = _Flight(job, self._clock.monotonic())
         task = Task(job.lease, dict(self._secrets(job)))
@@ -212,8 +219,13 @@ class Worker:
         self._next_settle = self._clock.monotonic() + self._store_pause
 
     def _landed(self, item: Ended) -> None:
-        self._flights.pop(item.task.run, None)
-        self._over[item.task.run] = self._clock.monotonic()
+        flight = self._flights.get(item.task.run)
+        if flight is not None and flight.job.lease == item.task.lease:
+            del self._flights[item.task.run]
+            self._over[item.task.run] = self._clock.monotonic()
+        successor = self._successors.pop(item.task.run, None)
+        if successor is not None:
+            self._start(successor)
 
     def _settled(self, item: Ended) -> bool:
         flight = self._flights.get(item.task.run)
@@ -264,19 +276,22 @@ class Worker:
 
     # Watching
 
-    def _watch(self, beat: Heartbeat) -> None:
+    def _watch(self) -> None:
         """End what has taken too long, was cancelled, or is not ours any more."""
-        if beat.pulse is not None and beat.pulse is not self._seen:
-            self._seen = beat.pulse
-            self._adopt(beat.pulse)
-        if not self._execution.isolated:
-            return
+        pulse = self._beat.pulse
+        if pulse is not None and pulse is not self._seen:
+            self._seen = pulse
+            self._adopt(pulse)
         now = self._clock.monotonic()
-        for flight in self._flights.values():
-            why = None if flight.ended else self._reason(flight, beat.pulse, now)
+        for flight in list(self._flights.values()):
+            why = self._reason(flight, pulse, now) if self._execution.isolated else None
             if why is not None:
-                flight.ended = True
-                self._execution.end(flight.job.run, why)
+                self._end(flight, why)
+
+    def _end(self, flight: _Flight, why: SpineError) -> None:
+        if self._execution.isolated and not flight.ended:
+            flight.ended = True
+            self._execution.end(flight.job.run, why)
 
     def _adopt(self, pulse: Pulse) -> None:
         """Execute what was claimed by a commit that looked like a failure: it is ours as well."""
@@ -284,10 +299,11 @@ class Worker:
         if self._stopping is not None:
             return
         for job in pulse.jobs.values():
-            if len(self._flights) >= self._options.jobs:
+            if len(self._flights) + len(self._successors) >= self._options.jobs:
                 return  # the next pulse tells of it again
             ours = job.pool in self._options.pools and job.pipeline in self._lanes
-            if ours and job.run not in self._flights and job.run not in self._over:
+            known = job.run in self._flights or job.run in self._successors
+            if ours and not known and job.run not in self._over:
                 log.info("run %s is found to be claimed, and executed", job.run)
                 self._start(job)
 
@@ -301,7 +317,7 @@ class Worker:
             if known.cancel_requested:
                 flight.cancel_since = flight.cancel_since or now
                 if now >= flight.cancel_since + self._options.grace:
-                    return self._cancelled(job)
+                    return cancelled(job.run, job.pipeline)
         if job.timeout is not None and now >= flight.since + job.timeout:
             return _timed_out(job)
         if self._stopping is not None and now >= self._stopping + self._options.grace:
@@ -309,18 +325,14 @@ class Worker:
             return SpineError("the worker was stopped", category=Category.DEPENDENCY)
         return None
 
-    def _cancelled(self, job: Job) -> SpineError:
-        with self._store.read() as unit:
-            run = unit.runs.get(job.run)
-        return lease_lost(job.run) if run is None else cancelled(run)
-
     def _reap(self) -> None:
         now = self._clock.monotonic()
-        if now < self._next_reap:
+        if now < self._next_reap or not self._beat.calm:
             return
         self._next_reap = now + self._options.reap
         reaped = self._patiently(
-            "looking for lost leases", lambda: reap(self._store, self._clock, self._lifecycle)
+            "looking for lost leases",
+            lambda: reap(self._store, self._clock, self._lifecycle, own=self._options.owner),
         )
         if reaped:
             log.warning("%s runs were taken back from processes that vanished", reaped)
@@ -332,6 +344,7 @@ class Worker:
         except Exception as error:
             failed = as_spine_error(error, doing=doing)
             log.warning("%s failed, it is tried again: %s", doing, failed)
+            self._beat.note_refusal()
             self._next_claim = self._clock.monotonic() + self._options.poll
             return None
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import ValidationError
 from .queueing import DEFAULT_POOL
 from .references import Condition
 from .retries import NO_RETRY, Retry
@@ -109,6 +110,8 @@ class Plan:
         return cls(steps, data["attached_to"], data["priority"])
 
 
+_LONGEST_NAME = 200  # bytes
+
 Counts = Mapping[str, Mapping[RunState, int]]
 """Per step, how many of its runs are in which state."""
 
@@ -163,14 +166,30 @@ def condition(step: PlannedStep) -> Condition | None:
 
 
 def filled(template: str | None, parameters: Mapping[str, Any]) -> str | None:
-    """``"{week}/{tier}"`` with its parameters in place; None where one of them is not given."""
+    """``"{week}/{tier}"`` with its parameters in place; None where one of them is not given.
+
+    Raises a ValidationError where the parameters do not fit the template, or fill it with more
+    than 200 bytes.
+    """
     if template is None:
         return None
     given = {name: value for name, value in parameters.items() if value is not None}
     try:
-        return template.format_map(given)
+        text = template.format_map(given)
     except KeyError:
         return None
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        raise ValidationError(
+            f"the parameters do not fit {template!r}: {error}",
+            hint="give values that it can show, or declare another key or partition",
+            cause=error,
+        ) from error
+    if len(text.encode()) > _LONGEST_NAME:
+        raise ValidationError(
+            f"{template!r} becomes a name of {len(text.encode())} bytes: {text[:40]}...",
+            hint=f"names of keys and partitions have at most {_LONGEST_NAME}",
+        )
+    return text
 
 
 def _state(counts: Mapping[RunState, int] | None) -> RunState | None:

@@ -54,6 +54,15 @@ def redact_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
     return {str(name): _redact_value(str(name), value) for name, value in values.items()}
 
 
+def is_masked(value: Any) -> bool:
+    """Whether anything was masked in a value that was stored, at any depth."""
+    if isinstance(value, Mapping):
+        return any(is_masked(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(is_masked(item) for item in value)
+    return isinstance(value, str) and MASK in value
+
+
 def _redact_value(name: str, value: Any) -> Any:
     if value is not None and _SECRET_NAME.search(name):
         return MASK

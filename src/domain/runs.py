@@ -158,7 +158,7 @@ class RunEvent:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line that a run has logged; ``number`` counts from 1 within the run."""
+    """One line that a run has logged; ``number`` rises within the run, from 1 on."""
 
     run: str
     number: int

@@ -156,7 +156,7 @@ def test_a_cancelled_backfill_ends_what_waits_and_tells_what_is_executed(
     house: DurableHouse,
 ) -> None:
     made, _ = house.create_backfill(request())
-    capacity = Capacity("here#1", 1, LEASE, house.here.catalog.lanes)
+    capacity = Capacity("other#1", 1, LEASE, house.here.catalog.lanes)
     with house.store.write() as unit:
         [job] = house.here.lifecycle.claim(unit, capacity)
         unit.commit()
