@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -78,6 +79,8 @@ class CreateBackfill:
                 f"{request.max_active} partitions at once", hint=f"give 1 to {MOST_ACTIVE}"
             )
         chosen, given = _chosen(space, request.parameters)
+        if request.pipeline not in self.surveys:
+            self._refuse_unknown(request.pipeline, given)
         keys = list(space.between(request.first, request.last, chosen))
         with self.store.read() as unit:
             survey = self.surveys.get(request.pipeline) or self._history(request.pipeline)
@@ -148,6 +151,19 @@ class CreateBackfill:
                 "partitions=",
             )
         return space
+
+    def _refuse_unknown(self, pipeline: str, given: Mapping[str, Any]) -> None:
+        """A misspelled parameter is named as such, before anything is said to be missing."""
+        known = [spec.name for spec in self.catalog.pipeline(pipeline).parameters]
+        for name in given:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                raise ValidationError(
+                    f"{name} is no parameter of {pipeline}"
+                    + (f"; did you mean {close[0]!r}?" if close else ""),
+                    hint=f"it takes {', '.join(known)}",
+                    metadata={"parameters": {name: "is no parameter"}},
+                )
 
     def _stored(self, request: BackfillRequest, item: Surveyed) -> Mapping[str, Any]:
         """The parameters of one partition's run; raises for those that are wrong, or secret."""

@@ -37,6 +37,7 @@ from .telling import RunTelling
 from .unit_attempts import UNIT_ATTEMPTS
 
 _LARGEST_OUTPUT = 1_000_000  # bytes
+_KEPT_OF_TRACEBACK = 30  # lines; the last ones say most
 
 log = logging.getLogger(__name__)
 
@@ -226,9 +227,10 @@ class _Attempt:
             context.discard()  # what a raising pipeline wrote is never kept
             if not isinstance(error, SpineError):
                 # As text, because the values of secret parameters may stand in it.
-                log.error(  # noqa: TRY400
-                    "pipeline %s failed\n%s", name, work.masking.text(traceback.format_exc())
-                )
+                told = work.masking.text(traceback.format_exc())
+                log.error("pipeline %s failed\n%s", name, told)  # noqa: TRY400
+                for line in told.splitlines()[-_KEPT_OF_TRACEBACK:]:
+                    self.telling.keep_line("ERROR", line)
             result = Result.failure(as_spine_error(error, doing=f"pipeline {name}"))
         if result.error is not None:
             result.error.within(context.where)

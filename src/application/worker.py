@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 30.0
 _LONGEST_STORE_PAUSE = 5.0
+_LONGEST_START = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class _Flight:
 
     job: Job
     since: float
+    begun: float | None = None
     cancel_since: float | None = None
     releasing: bool = False
     ended: bool = False
@@ -318,7 +320,12 @@ class Worker:
                 flight.cancel_since = flight.cancel_since or now
                 if now >= flight.cancel_since + self._options.grace:
                     return cancelled(job.run, job.pipeline)
-        if job.timeout is not None and now >= flight.since + job.timeout:
+        if flight.begun is None and self._execution.begun(job.run):
+            flight.begun = now
+        if flight.begun is None and now >= flight.since + _LONGEST_START:
+            return _not_started()
+        began, longest = flight.begun, job.timeout
+        if began is not None and longest is not None and now >= began + longest:
             return _timed_out(job)
         if self._stopping is not None and now >= self._stopping + self._options.grace:
             flight.releasing = True
@@ -347,6 +354,15 @@ class Worker:
             self._beat.note_refusal()
             self._next_claim = self._clock.monotonic() + self._options.poll
             return None
+
+
+def _not_started() -> SpineError:
+    return SpineError(
+        f"no process was ready for it within {_LONGEST_START:g} s",
+        category=Category.RESOURCE,
+        hint="look whether the machine is overloaded, or a module waits while it is imported",
+        metadata={NOT_BEGUN: True},
+    )
 
 
 def _timed_out(job: Job) -> SpineError:

@@ -52,6 +52,13 @@ class Execution(Protocol):
         """Begin the task. Whatever goes wrong with it later is told by :meth:`wait`."""
         ...
 
+    def begun(self, run: str) -> bool:
+        """Whether the code of a run is being executed; False while a process is made ready for it.
+
+        True where that is not known.
+        """
+        ...
+
     def wait(self, seconds: float) -> Sequence[Ended]:
         """The tasks that have ended since the last call; waits for the first at most so long."""
         ...

@@ -82,6 +82,9 @@ class StoppedAtOnce:
         self._tasks[task.run] = task
         self.stop()
 
+    def begun(self, run: str) -> bool:
+        return run in self._tasks
+
     def wait(self, seconds: float) -> Sequence[Ended]:
         if not self._ended:
             time.sleep(min(seconds, 0.01))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PAGE = 1000
 _FAILED = 20
 _RECENT = 50
-_OVER = (PartState.SUCCEEDED, PartState.FAILED, PartState.CANCELLED)
+_DONE = (PartState.SUCCEEDED, PartState.FAILED)
 
 
 def document(services: CliServices, backfill: Backfill) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def show_list(reader: ReadBackfills, listed: Sequence[Backfill]) -> None:
 
     def line(item: Backfill) -> tuple[Any, ...]:
         counts = reader.counts(item.id)
-        done, total = sum(counts.get(state, 0) for state in _OVER), sum(counts.values())
+        done, total = sum(counts.get(state, 0) for state in _DONE), sum(counts.values())
         return (
             *(item.id, item.pipeline, item.first, item.last, item.state),
             *(f"{done:,}/{total:,}", counts.get(PartState.FAILED, 0), item.created_at),
@@ -147,8 +147,10 @@ def all_parts(reader: ReadBackfills, backfill_id: str) -> Iterator[BackfillPart]
 
 def finished_parts(counts: Mapping[PartState, int]) -> str:
     """How many partitions are over, of how many."""
-    done = sum(counts.get(state, 0) for state in _OVER)
-    return f"{done:,} of {sum(counts.values()):,}"
+    done = sum(counts.get(state, 0) for state in _DONE)
+    cancelled = counts.get(PartState.CANCELLED, 0)
+    beside = f", {cancelled:,} cancelled" if cancelled else ""
+    return f"{done:,} of {sum(counts.values()):,}{beside}"
 
 
 def throughput(runs: Sequence[Run]) -> float | None:

@@ -81,6 +81,11 @@ class ProcessExecution:
             )
         self._begin(task)
 
+    def begun(self, run: str) -> bool:
+        return any(
+            seat.begun for seat in self._seats if seat.task is not None and seat.task.run == run
+        )
+
     def wait(self, seconds: float) -> Sequence[Ended]:
         until = time.monotonic() + seconds
         while True:
