@@ -95,7 +95,10 @@ class RunQueue(Protocol):
         ...
 
     def renew(self, owner: str, lease: timedelta) -> Sequence[Job]:
-        """Prolong all leases of ``owner`` from now on; its jobs, as they stand now."""
+        """Prolong all leases of ``owner`` from now on; its jobs, as they stand now.
+
+        One that another transaction is changing may keep the lease it has: the rest does not wait.
+        """
         ...
 
     def put_back(self, lease: Lease, job: Job) -> bool:

@@ -18,6 +18,7 @@ from .queue_claims import claim
 from .queue_locks import lock_key
 from .queue_rows import JOB_COLUMNS, job_of, key_digest, row_of
 from .schema_runs import RUN_QUEUE
+from .some_ids import some_at_a_time
 from .transaction import SqlTransaction
 
 _CLAIMED = QueueState.CLAIMED.value
@@ -56,10 +57,14 @@ class SqlRunQueue:
         return [job_of(row) for row in found]
 
     def renew(self, owner: str, lease: timedelta) -> Sequence[Job]:
+        _ = self._transaction.writing  # what only reads is refused whatever it finds
         held = (RUN_QUEUE.c.owner_id == owner, RUN_QUEUE.c.queue_state == _CLAIMED)
         until = {"lease_until": self.now() + lease}
-        if not self._transaction.write(update(RUN_QUEUE).where(*held), until).rowcount:
-            return []
+        # What another transaction is changing is passed over: it must not keep the rest waiting.
+        free = self._transaction.dialect.not_held(select(RUN_QUEUE.c.run_id).where(*held))
+        for some in some_at_a_time([row.run_id for row in self._transaction.rows(free)]):
+            mine = update(RUN_QUEUE).where(RUN_QUEUE.c.run_id.in_(some), *held)
+            self._transaction.write(mine, until)
         return [job_of(row) for row in self._transaction.rows(_jobs(*held))]
 
     def put_back(self, lease: Lease, job: Job) -> bool:
