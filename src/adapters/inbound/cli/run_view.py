@@ -145,8 +145,13 @@ def _show_lines(reader: ReadRuns, run: Run) -> None:
     lines = [(line.at, line.level, line.text) for line in reader.lines(run.id)]
     if lines:
         output.table("Log", ["time", "level", "text"], lines)
-    else:
+    elif run.plan is None:
         output.say("it has logged nothing")
+    else:
+        output.say("a workflow logs nothing itself; its steps do:")
+        output.say(
+            f"spine runs show {run.id} --follow, or spine runs show STEP-RUN --logs", whole=True
+        )
 
 
 def _error(run: Run) -> str | None:
