@@ -83,7 +83,7 @@ class FinraHouse:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clock = TickingClock()
-        self.store = MemoryStore()
+        self.store = MemoryStore(self.clock.now)
         self.archive = MemoryArchive()
         ids = CountingIds()
         services = Services(
