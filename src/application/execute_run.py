@@ -29,9 +29,9 @@ from ..ports.sources import Sources
 from ..ports.storage import Store
 from .catalog import Catalog
 from .context import RunContext, RunOutcome
-from .lifecycle import lease_lost
 from .masking import Masking
 from .read_datasets import ReadDatasets
+from .run_endings import lease_lost
 from .run_recorder import RunRecorder
 from .telling import RunTelling
 from .unit_attempts import UNIT_ATTEMPTS

@@ -13,9 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..domain.errors import (
-    Category,
-    ErrorContext,
-    LeaseLostError,
     LoadError,
     SpineError,
 )
@@ -24,6 +21,7 @@ from ..domain.runs import EventKind, Run, RunEvent, RunFilter, RunState
 from ..ports.runtime import Chance, Processes
 from ..ports.storage import UnitOfWork
 from .progression import Progression
+from .run_endings import cancelled, lease_lost, vanished
 from .submissions import Prepared
 
 log = logging.getLogger(__name__)
@@ -167,9 +165,9 @@ class Lifecycle:
 
         Raises a LeaseLostError when another process is first.
         """
-        return self._let_go(unit, lease, EventKind.LEASE_LOST, losses=1, vanished=True)
+        return self._let_go(unit, lease, EventKind.LEASE_LOST, losses=1, unless_alive=True)
 
-    def vanished(self, job: Job, at: datetime) -> bool:
+    def is_vanished(self, job: Job, at: datetime) -> bool:
         """Whether nobody holds a claimed job any more."""
         if job.lease_until is None or job.lease_until < at:
             return True
@@ -283,7 +281,7 @@ class Lifecycle:
         kind: EventKind,
         *,
         losses: int,
-        vanished: bool = False,
+        unless_alive: bool = False,
     ) -> bool:
         """Give a job back to the queue, or end it when no one is to do it again."""
         unit.limit_silence(_QUICK)
@@ -294,7 +292,7 @@ class Lifecycle:
         job = unit.queue.get(lease.run)
         if job is None or job.state is not QueueState.CLAIMED or job.lease != lease:
             return False
-        if vanished and not self.vanished(job, unit.queue.now()):
+        if unless_alive and not self.is_vanished(job, unit.queue.now()):
             return False  # it was renewed meanwhile
         lost = job.losses + losses
         if not job.attached and not job.cancel_requested and lost <= MOST_LOSSES:
@@ -310,7 +308,7 @@ class Lifecycle:
                 run, state=RunState.CANCELLED, error=cancelled(run.id, run.pipeline, run.step)
             )
         else:
-            ended = replace(run, state=RunState.FAILED, error=_vanished_error(run, job, lost))
+            ended = replace(run, state=RunState.FAILED, error=vanished(run, job, lost))
         # Its steps have no other process either.
         self._abandon_parts(unit, run.id, unit.queue.now())
         self._close(unit, job, ended)
@@ -348,48 +346,11 @@ class Lifecycle:
             else:
                 unit.queue.cancel(part.id)
             state = RunState.FAILED if part.state is RunState.RUNNING else RunState.CANCELLED
-            error = _vanished_error(part, job, 1)
+            error = vanished(part, job, 1)
             if unit.runs.finish(replace(part, state=state, finished_at=at, error=error)):
                 event = RunEvent(part.id, _ENDS[state], at, detail={"error": error.to_dict()})
                 unit.journal.record([event])
             self._abandon_parts(unit, part.id, at)
-
-
-def lease_lost(run_id: str) -> LeaseLostError:
-    """The error of a process that wanted to finish what is not its own any more."""
-    return LeaseLostError(
-        f"run {run_id} was taken over or closed by another process while it was running",
-        hint="nothing of this attempt was kept; spine runs show tells how the run goes on",
-        context=ErrorContext(run=run_id),
-    )
-
-
-def cancelled(run_id: str, pipeline: str, step: str | None = None) -> SpineError:
-    """What a run that was cancelled says of itself."""
-    return SpineError(
-        "the run was cancelled",
-        category=Category.TRANSIENT,
-        hint=f"spine runs retry {run_id} goes on with it",
-        retryable=False,
-        context=ErrorContext(run=run_id, pipeline=pipeline, step=step),
-    )
-
-
-def _vanished_error(run: Run, job: Job | None, losses: int) -> SpineError:
-    context = ErrorContext(run=run.id, pipeline=run.pipeline, step=run.step)
-    if job is not None and not job.attached:
-        return SpineError(
-            f"{losses} processes that executed the run vanished before it was finished",
-            category=Category.RESOURCE,
-            hint="it most likely ends them itself: look for its use of memory, then retry it",
-            context=context,
-        )
-    return SpineError(
-        "the process that executed the run ended before it was finished",
-        hint="nothing of it was committed; run it again",
-        retryable=True,
-        context=context,
-    )
 
 
 def _present(unit: UnitOfWork, lease: Lease) -> Job:

@@ -29,7 +29,9 @@ def reap(store: Store, clock: Clock, lifecycle: Lifecycle, *, own: str | None = 
     with store.read() as unit:
         at = unit.queue.now()
         lost = [
-            job for job in unit.queue.claimed() if job.owner != own and lifecycle.vanished(job, at)
+            job
+            for job in unit.queue.claimed()
+            if job.owner != own and lifecycle.is_vanished(job, at)
         ]
     reaped = 0
     for job in lost:

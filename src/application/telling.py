@@ -19,7 +19,7 @@ from ..domain.queueing import Progress as ProgressNote
 from ..domain.runs import LogLine, Run
 from ..ports.progress import Progress, ProgressTask
 from ..ports.storage import Store, UnitOfWork
-from .lifecycle import cancelled, lease_lost
+from .run_endings import cancelled, lease_lost
 
 MOST_LINES = 1_000
 """So many lines of an attempt's log are kept; the last one says that there were more."""

@@ -27,8 +27,9 @@ from ..ports.runtime import Clock
 from ..ports.storage import Store
 from .catalog import Catalog
 from .heartbeat import Heartbeat, Pulse
-from .lifecycle import Lifecycle, cancelled, lease_lost
+from .lifecycle import Lifecycle
 from .reaping import reap
+from .run_endings import cancelled, lease_lost
 from .run_recorder import RunRecorder
 from .unit_attempts import undisturbed
 
