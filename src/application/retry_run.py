@@ -135,7 +135,6 @@ class RetryRun:
             partition=old.partition,
             force=item.run.force,
             plan=None if step.plan is None else step.plan.to_dict(),
-            retry_of=old.id,
         )
         if not queue_run(unit, run, step, at):
             self.lifecycle.progression.advance(unit, run)

@@ -24,6 +24,10 @@ _CAPTURE_TABLES = 8
 """Tables that hold something of a capture, at least: the judge looks at all that there are."""
 
 
+_OF_RUNS = {"runs", "run_events", "run_log_lines", "run_queue", "run_requests", "backfill_parts"}
+"""What is kept of runs themselves, however they ended."""
+
+
 def judge(home: Path) -> None:
     """Raise an AssertionError where the store of ``home`` holds part of a load.
 

@@ -148,10 +148,8 @@ def _show_lines(reader: ReadRuns, run: Run) -> None:
     elif run.plan is None:
         output.say("it has logged nothing")
     else:
-        output.say("a workflow logs nothing itself; its steps do:")
-        output.say(
-            f"spine runs show {run.id} --follow, or spine runs show STEP-RUN --logs", whole=True
-        )
+        output.say("a workflow logs nothing itself, its steps do; to see all of them:")
+        output.say(f"spine runs show {run.id} --follow", whole=True)
 
 
 def _error(run: Run) -> str | None:
