@@ -99,8 +99,10 @@ def _finished(source: str, target: str) -> int:
 
 
 def _spread(total: int) -> list[int]:
-    """Points from the first statement to the last."""
-    return sorted({1 + place * (total - 1) // (POINTS - 1) for place in range(POINTS)})
+    """Points from the first statement to the last; most of them behind the making of the schema."""
+    rows = 2 * total // 5
+    behind = {rows + place * (total - rows) // (POINTS - 3) for place in range(POINTS - 2)}
+    return sorted({1, rows // 2} | behind)
 
 
 def _child(source: str, target: str, die_at: int) -> subprocess.CompletedProcess[str]:
