@@ -24,7 +24,8 @@ from .run_endings import cancelled, lease_lost
 MOST_LINES = 1_000
 """So many lines of an attempt's log are kept; the last one says that there were more."""
 
-_EVERY = 1.0  # seconds
+EVERY = 1.0
+"""Seconds between two looks after what a run tells and is told."""
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +140,7 @@ class RunTelling:
 
     def _look_after(self) -> None:
         known: ProgressNote | None = None
-        while not self._stop.wait(_EVERY):
+        while not self._stop.wait(EVERY):
             try:
                 self._look()
                 note = self._note

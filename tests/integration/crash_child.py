@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, event
 
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
+from market_spine.application import telling
 from market_spine.bootstrap.container import Container, build_container
 from market_spine.bootstrap.settings import Settings
 from market_spine.testing.faults import Faults, Moment
@@ -89,9 +90,11 @@ def opened(home: Path, faults: Faults | None = None) -> Iterator[Container]:
         store, archive = container.store(), container.archive()
         container.store.override(providers.Object(faults.on(store, "store")))
         container.archive.override(providers.Object(faults.on(archive, "archive")))
+    every, telling.EVERY = telling.EVERY, 3600.0  # what is told by the way is no point to die at
     try:
         yield container
     finally:
+        telling.EVERY = every
         container.admin().close()
 
 

@@ -75,7 +75,7 @@ def _belongs_together(database: Connection, captures: set[int]) -> None:
             rows = _rows(database, f"SELECT DISTINCT capture_key FROM {table}")
             keys = {row["capture_key"] for row in rows}
             assert keys <= captures, f"{table} has rows of no capture: {keys - captures}"
-        if "run_id" in columns and table != "runs":
+        if "run_id" in columns and table not in _OF_RUNS:
             left = _count(database, f"{table} WHERE run_id IN ({unfinished})")
             assert not left, f"{table} has {left} rows of a run that did not succeed"
     assert seen >= _CAPTURE_TABLES, f"the judge saw {seen} tables with rows of captures"
