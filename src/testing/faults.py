@@ -13,7 +13,7 @@ from io import IOBase
 from typing import Any, TypeVar, cast
 
 from ..ports.archive import ArchiveWriter
-from ..ports.run_storage import RunStore
+from ..ports.run_storage import BackfillStore, RunHistory, RunJournal, RunQueue, RunStore
 from ..ports.sources import Source
 from ..ports.storage import (
     CaptureStore,
@@ -162,6 +162,10 @@ _HANDED_OUT = tuple(
         (
             UnitOfWork,
             RunStore,
+            RunQueue,
+            RunJournal,
+            RunHistory,
+            BackfillStore,
             CaptureStore,
             RowStore,
             RejectStore,

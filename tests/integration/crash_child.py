@@ -33,7 +33,11 @@ BACKFILL = "finra.otc_transparency.backfill"
 LONGEST = 60.0
 """Seconds after which a process is taken to hang."""
 
-_CHANGE_NOTHING = {"write", "writer", "entered", "get", "list", "live", "lineage", "read", "next"}
+_CHANGE_NOTHING = {
+    *("write", "writer", "entered", "read", "next"),
+    *("get", "list", "lineage", "steps", "now", "claimed", "events", "lines", "progress"),
+    *("hold", "limit_waiting", "limit_silence"),
+}
 
 
 @dataclass(frozen=True, slots=True)
