@@ -222,7 +222,7 @@ def test_idle_sessions_that_the_server_has_ended_are_replaced(
 ) -> None:
     for _ in range(3):
         with store.write() as unit:
-            unit.runs.live()
+            unit.queue.claimed()
         reading(store)()
         _end_others(place)
     reading(store)()
