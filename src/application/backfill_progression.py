@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..domain.backfills import Backfill, BackfillPart, BackfillState, PartState
 from ..domain.plans import PlannedStep
 from ..domain.runs import Run, RunState, Trigger
 from ..ports.runtime import Ids
 from ..ports.storage import UnitOfWork
-from .planned_runs import queue_run
+from .planned_runs import NewRuns
 
 _PARTS = {
     RunState.SUCCEEDED: PartState.SUCCEEDED,
@@ -29,18 +30,24 @@ class BackfillProgression:
 
     ids: Ids
 
-    def after(self, unit: UnitOfWork, run: Run) -> list[Run]:
-        """Note how the run of a partition ended, and submit what there is room for now."""
-        assert run.backfill is not None  # noqa: S101  # it is the run of a partition
-        backfill = unit.backfills.hold(run.backfill)
+    def after(self, unit: UnitOfWork, backfill_id: str, runs: Sequence[Run]) -> list[Run]:
+        """Note how runs of partitions ended, and submit what there is room for now."""
+        backfill = unit.backfills.hold(backfill_id)
         if backfill is None:
             return []
-        for part in unit.backfills.parts(backfill.id, states=[PartState.ACTIVE]):
-            if part.run == run.id:
+        ended = {run.id: run.state for run in runs}
+        active = 0
+        for part in unit.backfills.parts(
+            backfill.id, states=[PartState.ACTIVE], limit=backfill.max_active
+        ):
+            state = ended.get(part.run or "")
+            if state is None:
+                active += 1
+            else:
                 unit.backfills.change_part(
-                    backfill.id, part.number, expected=PartState.ACTIVE, state=_PARTS[run.state]
+                    backfill.id, part.number, expected=PartState.ACTIVE, state=_PARTS[state]
                 )
-        return self.fill(unit, backfill)
+        return self._fill(unit, backfill, active)
 
     def fill(self, unit: UnitOfWork, backfill: Backfill) -> list[Run]:
         """Submit partitions until as many are active as may be; end it when none is left.
@@ -48,25 +55,40 @@ class BackfillProgression:
         The backfill is held by the caller.
         """
         counts = unit.backfills.counts(backfill.id)
-        room = backfill.max_active - counts.get(PartState.ACTIVE, 0)
-        begun: list[Run] = []
-        if backfill.state is BackfillState.RUNNING and room > 0:
-            step = PlannedStep.from_dict(backfill.step)
-            planned = [PartState.PLANNED]
-            for part in unit.backfills.parts(backfill.id, states=planned, limit=room):
-                run = self._submit(unit, backfill, part, step)
-                if run.plan is not None:
-                    begun.append(run)
-            counts = unit.backfills.counts(backfill.id)
-        if not counts.get(PartState.ACTIVE) and not counts.get(PartState.PLANNED):
-            _end(unit, backfill, counts)
-        return begun
+        return self._fill(unit, backfill, counts.get(PartState.ACTIVE, 0))
+
+    def _fill(self, unit: UnitOfWork, backfill: Backfill, active: int) -> list[Run]:
+        room = backfill.max_active - active
+        # One at least, to see whether any is left.
+        planned = unit.backfills.parts(backfill.id, states=[PartState.PLANNED], limit=max(room, 1))
+        if not active and not planned:
+            _end(unit, backfill, unit.backfills.counts(backfill.id))
+        if backfill.state is not BackfillState.RUNNING or room < 1:
+            return []
+        return self._submit(unit, backfill, planned)
 
     def _submit(
-        self, unit: UnitOfWork, backfill: Backfill, part: BackfillPart, step: PlannedStep
-    ) -> Run:
+        self, unit: UnitOfWork, backfill: Backfill, parts: Sequence[BackfillPart]
+    ) -> list[Run]:
+        """Queue the runs of planned partitions; those of workflows, which begin with it."""
         at = unit.queue.now()
-        run = Run(
+        step = PlannedStep.from_dict(backfill.step)
+        runs = [self._run(backfill, part, step, at) for part in parts]
+        new = NewRuns()
+        begun = [run for run in runs if not new.queue(run, step, at)]
+        new.write(unit)
+        for part, run in zip(parts, runs, strict=True):
+            unit.backfills.change_part(
+                backfill.id,
+                part.number,
+                expected=PartState.PLANNED,
+                state=PartState.ACTIVE,
+                run=run.id,
+            )
+        return begun
+
+    def _run(self, backfill: Backfill, part: BackfillPart, step: PlannedStep, at: datetime) -> Run:
+        return Run(
             self.ids.new(),
             backfill.pipeline,
             part.parameters,
@@ -78,15 +100,6 @@ class BackfillProgression:
             plan=None if step.plan is None else step.plan.to_dict(),
             backfill=backfill.id,
         )
-        queue_run(unit, run, step, at)
-        unit.backfills.change_part(
-            backfill.id,
-            part.number,
-            expected=PartState.PLANNED,
-            state=PartState.ACTIVE,
-            run=run.id,
-        )
-        return run
 
 
 def _end(unit: UnitOfWork, backfill: Backfill, counts: Mapping[PartState, int]) -> None:

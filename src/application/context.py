@@ -187,6 +187,11 @@ class RunContext:
 
     # For the dispatcher
 
+    @property
+    def has_written(self) -> bool:
+        """Whether there is anything to be committed with the outcome."""
+        return self._unit is not None
+
     def finish(self, run: Run, record: Callable[[UnitOfWork, Run], Run]) -> Run | None:
         """Commit the run's writes with the outcome that ``record`` writes; the run as it then is.
 

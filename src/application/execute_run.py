@@ -7,7 +7,7 @@ import logging
 import math
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..domain.errors import (
@@ -22,7 +22,7 @@ from ..domain.queueing import Lease
 from ..domain.redaction import is_masked
 from ..domain.result import Result
 from ..domain.runs import Run, RunState, Trigger
-from ..ports.execution import Task
+from ..ports.execution import Answer, Finished, Task
 from ..ports.progress import Progress
 from ..ports.runtime import Clock, Secrets
 from ..ports.sources import Sources
@@ -33,10 +33,12 @@ from .masking import Masking
 from .read_datasets import ReadDatasets
 from .run_endings import lease_lost
 from .run_recorder import RunRecorder
-from .telling import RunTelling
+from .telling import Rounds, RunTelling
 from .unit_attempts import UNIT_ATTEMPTS
 
 _LARGEST_OUTPUT = 1_000_000  # bytes
+_SMALL_OUTPUT = 20_000  # bytes
+_FEW_LINES = 50
 _KEPT_OF_TRACEBACK = 30  # lines; the last ones say most
 
 log = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class ExecuteRun:
     secrets: Secrets
     catalog: Catalog
     recorder: RunRecorder
+    _rounds: Rounds = field(default_factory=Rounds, init=False, repr=False)
 
     def __call__(
         self, run: Run, lease: Lease, given: Mapping[str, Any], parts: Parts
@@ -76,26 +79,40 @@ class ExecuteRun:
 
         Whatever goes wrong is in the outcome, whose run is as run history has it.
         """
-        telling = RunTelling(run, lease, self.store, self.progress, self.clock.now)
+        outcome = self._done(run, lease, given, parts, alone=True)
+        assert isinstance(outcome, RunOutcome)  # noqa: S101  # who is alone records it
+        return outcome
+
+    def task(self, task: Task, given: Mapping[str, Any], parts: Parts) -> Answer:
+        """Execute a claimed run; what has to be recorded by somebody else, or None.
+
+        That is an error where the store did not take it. A small outcome of a run that has written
+        nothing is left to be recorded with others, unless the task is to be done alone.
+        """
+        try:
+            run = task.known or self._held(task.lease)
+            if run is None:
+                return lease_lost(task.run)
+            done = self._done(run, task.lease, given, parts, alone=task.alone)
+            if isinstance(done, Finished):
+                return done
+        except Exception as error:
+            return as_spine_error(error, doing=f"executing run {task.run}")
+        return self.recorder.unrecorded(task.run)
+
+    def _done(
+        self, run: Run, lease: Lease, given: Mapping[str, Any], parts: Parts, *, alone: bool
+    ) -> RunOutcome | Finished:
+        telling = RunTelling(run, lease, self.store, self.progress, self.clock.now, self._rounds)
         with telling:
             for left in reversed(range(UNIT_ATTEMPTS)):
-                attempt = _Attempt(self, run, lease, telling, parts, may_repeat=left > 0)
+                attempt = _Attempt(
+                    self, run, lease, telling, parts, may_repeat=left > 0, alone=alone
+                )
                 outcome = attempt.outcome(given)
                 if outcome is not None:
                     return outcome
         raise AssertionError("the last attempt has an outcome")
-
-    def task(self, task: Task, given: Mapping[str, Any], parts: Parts) -> SpineError | None:
-        """Execute a claimed run; what has to be recorded by somebody else, as the store did not
-        take it, or None."""
-        try:
-            run = self._held(task.lease)
-            if run is None:
-                return lease_lost(task.run)
-            self(run, task.lease, given, parts)
-        except Exception as error:
-            return as_spine_error(error, doing=f"executing run {task.run}")
-        return self.recorder.unrecorded(task.run)
 
     def _held(self, lease: Lease) -> Run | None:
         """The run, as long as the lease is the present one."""
@@ -134,8 +151,9 @@ class _Attempt:
     telling: RunTelling
     parts: Parts
     may_repeat: bool
+    alone: bool
 
-    def outcome(self, given: Mapping[str, Any]) -> RunOutcome | None:
+    def outcome(self, given: Mapping[str, Any]) -> RunOutcome | Finished | None:
         """None when a conflict undid it and it may be repeated."""
         try:
             work = self.use.work(self.run, given)
@@ -173,16 +191,21 @@ class _Attempt:
             hide=work.masking.text,
         )
 
-    def _conclude(self, context: RunContext, work: _Work) -> RunOutcome | None:
+    def _conclude(self, context: RunContext, work: _Work) -> RunOutcome | Finished | None:
         """Do the work, then commit its writes with its outcome, or record the failure alone."""
         started = self.use.clock.monotonic()
         attempted = self._attempt(context, work)
         result = wanted = attempted.timed(self.use.clock.monotonic() - started)
-        output, lost = _output(result, work.masking)
+        output, size, lost = _output(result, work.masking)
         if lost is not None and self.run.trigger is Trigger.WORKFLOW:
             context.warn(lost)
             result = wanted = replace(result, warnings=(*result.warnings, lost))
         found = {"partition": context.partition or self.run.partition, "output": output}
+        small = size <= _SMALL_OUTPUT and self.telling.lines <= _FEW_LINES
+        if result.ok and not self.alone and small and not context.has_written:
+            self.telling.pause()
+            lines = self.telling.take_lines()
+            return Finished(result.metrics, result.warnings, lines=lines, **found)
         run = replace(self._finished(result), **found)
         recorder = self.use.recorder
         try:
@@ -256,24 +279,25 @@ def _told(error: SpineError | None) -> dict[str, Any] | None:
     return None if error is None else error.to_dict()
 
 
-def _output(result: Result[Any], masking: Masking) -> tuple[Any, str | None]:
-    """What later steps get of a result, and why that is nothing although it has a value.
+def _output(result: Result[Any], masking: Masking) -> tuple[Any, int, str | None]:
+    """What later steps get of a result, its size, and why it is nothing although it has a value.
 
     A pipeline that returns metrics alone passes these on.
     """
     value = plain(result.metrics or None if result.value is None else result.value)
     if value is None:
-        return None, None
+        return None, 0, None
     try:
         size = len(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        return None, f"what it returned is not kept, as it is no JSON value: {error}"
+        return None, 0, f"what it returned is not kept, as it is no JSON value: {error}"
     if size > _LARGEST_OUTPUT:
-        return None, (
+        lost = (
             f"what it returned is not kept, as it has {size:,} bytes of JSON, more than "
             f"{_LARGEST_OUTPUT:,}: return where it is instead"
         )
-    return masking.plain(value), None
+        return None, 0, lost
+    return masking.plain(value), size, None
 
 
 def _as_result(returned: Any) -> Result[Any]:

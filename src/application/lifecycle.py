@@ -20,7 +20,7 @@ from ..domain.queueing import Capacity, Job, Lease, QueueState
 from ..domain.runs import EventKind, Run, RunEvent, RunFilter, RunState
 from ..ports.runtime import Chance, Processes
 from ..ports.storage import UnitOfWork
-from .progression import Progression
+from .progression import Held, Progression
 from .run_endings import cancelled, lease_lost, vanished
 from .submissions import Prepared
 
@@ -38,6 +38,14 @@ _ENDS = {
     RunState.FAILED: EventKind.FAILED,
     RunState.CANCELLED: EventKind.CANCELLED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that was taken, and the run that it stands for."""
+
+    job: Job
+    run: Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,43 +101,47 @@ class Lifecycle:
             self.progression.advance(unit, run)
         return job
 
-    def claim(self, unit: UnitOfWork, capacity: Capacity) -> Sequence[Job]:
+    def claim(self, unit: UnitOfWork, capacity: Capacity) -> Sequence[Claim]:
         """Take what a worker has room for; its runs are RUNNING from now on."""
         unit.limit_silence(_QUICK)
         jobs = unit.queue.claim(capacity)
         if not jobs:
-            return jobs
+            return ()
         at = unit.queue.now()
-        begun = unit.runs.begin([job.run for job in jobs], owner=capacity.owner, at=at)
-        if begun != len(jobs):
-            jobs = self._of_live_runs(unit, jobs)
-        unit.journal.record(_event(job, EventKind.CLAIMED, at) for job in jobs)
-        self.progression.begin_above(unit, jobs, at)
-        return jobs
-
-    def _of_live_runs(self, unit: UnitOfWork, jobs: Sequence[Job]) -> list[Job]:
-        """Jobs whose run has begun with the claim; others, of which there must be none, go."""
-        live: list[Job] = []
+        unit.runs.begin([job.run for job in jobs], owner=capacity.owner, at=at)
+        runs = {run.id: run for run in unit.runs.find([job.run for job in jobs])}
+        claims: list[Claim] = []
         for job in jobs:
-            run = unit.runs.get(job.run)
+            run = runs.get(job.run)
             if run is not None and run.state is RunState.RUNNING:
-                live.append(job)
-            else:
+                claims.append(Claim(job, run))
+            else:  # there must be none
                 log.error("job of run %s has outlived it, and is removed", job.run)
                 unit.queue.remove(job.lease)
-        return live
+        unit.journal.record(_event(claim.job, EventKind.CLAIMED, at) for claim in claims)
+        self.progression.begin_above(unit, [claim.run for claim in claims], capacity.owner)
+        return claims
 
     def finish(self, unit: UnitOfWork, lease: Lease, run: Run) -> Run:
         """Write the final outcome of a claimed run, and go on with what waits for it.
 
         Raises a LeaseLostError when another process holds the run, or it is final already.
         """
+        [ended] = self.finish_all(unit, [(lease, run)])
+        return ended
+
+    def finish_all(self, unit: UnitOfWork, ended: Sequence[tuple[Lease, Run]]) -> Sequence[Run]:
+        """Write the final outcomes of claimed runs, and go on with what waits for them.
+
+        Raises a LeaseLostError when another process holds one of them, or it is final already:
+        nothing that was written in ``unit`` may be committed then.
+        """
         unit.limit_silence(_QUICK)
-        above = self.progression.hold_above(unit, run)
-        job = _present(unit, lease)
-        if not unit.queue.remove(lease):
-            raise lease_lost(lease.run)
-        return self._close(unit, job, run, above)
+        held = self.progression.hold_above(unit, [run for _, run in ended])
+        leases = [lease for lease, _ in ended]
+        if unit.queue.remove(*leases) != len(leases):
+            raise lease_lost(", ".join(lease.run for lease in leases))
+        return self._close(unit, ended, held)
 
     def fail(self, unit: UnitOfWork, lease: Lease, run: Run) -> Run:
         """End a claimed run with its error, unless it was cancelled or is to be tried again.
@@ -137,7 +149,7 @@ class Lifecycle:
         Raises as :meth:`finish` does.
         """
         unit.limit_silence(_QUICK)
-        above = self.progression.hold_above(unit, run)
+        held = self.progression.hold_above(unit, [run])
         job = _present(unit, lease)
         error = run.error
         assert error is not None  # noqa: S101  # a run fails for a reason
@@ -148,7 +160,8 @@ class Lifecycle:
         if not unit.queue.remove(lease):
             raise lease_lost(lease.run)
         state = RunState.CANCELLED if job.cancel_requested else RunState.FAILED
-        return self._close(unit, job, replace(run, state=state), above)
+        [ended] = self._close(unit, [(lease, replace(run, state=state))], held)
+        return ended
 
     def release(self, unit: UnitOfWork, lease: Lease, *, lost: bool = False) -> bool:
         """Give a claimed run back undone, so that another process takes it at once.
@@ -183,14 +196,14 @@ class Lifecycle:
         if found is None:
             return None
         unit.limit_silence(_QUICK)
-        self.progression.hold_above(unit, found)
+        self.progression.hold_above(unit, [found])
         self._cancel(unit, run_id)
         return unit.runs.get(run_id)
 
     def release_tree(self, unit: UnitOfWork, run_id: str) -> None:
         """End all that is live of a run that was cancelled, and that no process executes."""
-        run = unit.runs.hold(run_id)
-        if run is None or run.state.final:
+        run = _held_live(unit, run_id)
+        if run is None:
             return
         for part in _live_parts(unit, run_id):
             self.release_tree(unit, part.id)
@@ -199,8 +212,8 @@ class Lifecycle:
             self._let_go(unit, job.lease, EventKind.RELEASED, losses=0)
 
     def _cancel(self, unit: UnitOfWork, run_id: str) -> None:
-        run = unit.runs.hold(run_id)
-        if run is None or run.state.final:
+        run = _held_live(unit, run_id)
+        if run is None:
             return
         at = unit.queue.now()
         if unit.runs.request_cancel(run_id, at):
@@ -211,7 +224,7 @@ class Lifecycle:
         if run.plan is not None:
             self.progression.advance(unit, run)
         elif self._cancel_waiting(unit, run):
-            self.progression.after(unit, replace(run, state=RunState.CANCELLED))
+            self.progression.after(unit, [replace(run, state=RunState.CANCELLED)])
 
     def _cancel_waiting(self, unit: UnitOfWork, run: Run) -> bool:
         """End a run that no process executes; one that is executed is told, and False answered.
@@ -233,17 +246,20 @@ class Lifecycle:
 
     # What the changes above have in common
 
-    def _close(self, unit: UnitOfWork, job: Job, run: Run, above: Run | None = None) -> Run:
-        """Write the outcome of a run whose job is gone."""
+    def _close(
+        self, unit: UnitOfWork, ended: Sequence[tuple[Lease, Run]], held: Held | None = None
+    ) -> Sequence[Run]:
+        """Write the outcomes of runs whose jobs are gone."""
         at = unit.queue.now()
-        run = replace(run, finished_at=at)
-        if not unit.runs.finish(run):
-            raise lease_lost(run.id)
-        detail = {} if run.error is None else {"error": run.error.to_dict()}
-        unit.journal.record([_event(job, _ENDS[run.state], at, detail)])
-        self._abandon_parts(unit, run.id, at)
-        self.progression.after(unit, run, above)
-        return run
+        runs = [replace(run, finished_at=at) for _, run in ended]
+        if unit.runs.finish(*runs) != len(runs):
+            raise lease_lost(", ".join(run.id for run in runs))
+        unit.journal.record(
+            _end_of(lease, run, at) for (lease, _), run in zip(ended, runs, strict=True)
+        )
+        self._abandon_parts(unit, [run.id for run in runs], at)
+        self.progression.after(unit, runs, held)
+        return runs
 
     def _again(self, job: Job, error: SpineError) -> tuple[Job, float] | None:
         """The job for another attempt, and the seconds until then; None when there is none.
@@ -288,7 +304,7 @@ class Lifecycle:
         run = unit.runs.get(lease.run)
         if run is None:
             return False
-        self.progression.hold_above(unit, run)
+        self.progression.hold_above(unit, [run])
         job = unit.queue.get(lease.run)
         if job is None or job.state is not QueueState.CLAIMED or job.lease != lease:
             return False
@@ -310,8 +326,8 @@ class Lifecycle:
         else:
             ended = replace(run, state=RunState.FAILED, error=vanished(run, job, lost))
         # Its steps have no other process either.
-        self._abandon_parts(unit, run.id, unit.queue.now())
-        self._close(unit, job, ended)
+        self._abandon_parts(unit, [run.id], unit.queue.now())
+        self._close(unit, [(lease, ended)])
         return True
 
     def _unless_cancelled(self, unit: UnitOfWork, run: Run) -> Run:
@@ -319,7 +335,7 @@ class Lifecycle:
         job = unit.queue.get(run.id)
         if job is not None and job.cancel_requested and self._cancel_waiting(unit, run):
             ended = replace(run, state=RunState.CANCELLED)
-            self.progression.after(unit, ended)
+            self.progression.after(unit, [ended])
             return ended
         return replace(run, state=RunState.PENDING, finished_at=None)
 
@@ -335,10 +351,14 @@ class Lifecycle:
             raise lease_lost(lease.run)
         at = unit.queue.now()
         unit.journal.record([_event(replace(job, owner=lease.owner), kind, at, detail)])
-        self._abandon_parts(unit, lease.run, at)
+        self._abandon_parts(unit, [lease.run], at)
 
-    def _abandon_parts(self, unit: UnitOfWork, run_id: str, at: datetime) -> None:
-        """End what is left live inside a run whose process executes it no more."""
+    def _abandon_parts(self, unit: UnitOfWork, run_ids: Sequence[str], at: datetime) -> None:
+        """End what is left live inside runs whose process executes them no more."""
+        for run_id in unit.runs.having_live_parts(run_ids):
+            self._abandon_parts_of(unit, run_id, at)
+
+    def _abandon_parts_of(self, unit: UnitOfWork, run_id: str, at: datetime) -> None:
         for part in _live_parts(unit, run_id):
             job = unit.queue.get(part.id)
             if job is not None and job.state is QueueState.CLAIMED:
@@ -350,7 +370,12 @@ class Lifecycle:
             if unit.runs.finish(replace(part, state=state, finished_at=at, error=error)):
                 event = RunEvent(part.id, _ENDS[state], at, detail={"error": error.to_dict()})
                 unit.journal.record([event])
-            self._abandon_parts(unit, part.id, at)
+            self._abandon_parts_of(unit, part.id, at)
+
+
+def _held_live(unit: UnitOfWork, run_id: str) -> Run | None:
+    """The run, held; None when it is final, or not there."""
+    return next((run for run in unit.runs.hold(run_id) if not run.state.final), None)
 
 
 def _present(unit: UnitOfWork, lease: Lease) -> Job:
@@ -374,6 +399,11 @@ def _live_parts(unit: UnitOfWork, run_id: str) -> Iterator[Run]:
         ):
             yield from page
             before = page[-1].id
+
+
+def _end_of(lease: Lease, run: Run, at: datetime) -> RunEvent:
+    detail = {} if run.error is None else {"error": run.error.to_dict()}
+    return RunEvent(run.id, _ENDS[run.state], at, run.attempt, lease.fence, lease.owner, detail)
 
 
 def _event(

@@ -1,7 +1,8 @@
-"""Queueing the run of a planned step: of a workflow, or of a backfill's partition."""
+"""Queueing the runs of planned steps: of workflows, or of a backfill's partitions."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..domain.plans import PlannedStep, filled
@@ -11,29 +12,50 @@ from ..ports.storage import UnitOfWork
 from .submissions import private_pool
 
 
-def queue_run(
-    unit: UnitOfWork,
-    run: Run,
-    step: PlannedStep,
-    ranked_at: datetime,
-    *,
-    attached_to: str | None = None,
-) -> bool:
-    """Store the run, and queue it; False for a workflow, whose steps are queued instead of it."""
-    unit.runs.add(run)
-    unit.journal.record([RunEvent(run.id, EventKind.SUBMITTED, run.created_at)])
-    if step.plan is not None:
-        return False
-    unit.queue.add(
-        Job(
-            run=run.id,
-            pipeline=run.pipeline,
-            ranked_at=ranked_at,
-            pool=step.pool if attached_to is None else private_pool(attached_to),
-            key=filled(step.key, run.parameters),
-            attached=attached_to is not None,
-            retry=step.retry,
-            timeout=step.timeout,
+@dataclass(slots=True)
+class NewRuns:
+    """Runs to be stored, written together by :meth:`write`."""
+
+    _runs: list[Run] = field(default_factory=list)
+    _events: list[RunEvent] = field(default_factory=list)
+    _jobs: list[Job] = field(default_factory=list)
+
+    def queue(
+        self, run: Run, step: PlannedStep, ranked_at: datetime, attached_to: str | None = None
+    ) -> bool:
+        """Queue a run; False for a workflow, whose steps are queued instead of it."""
+        self.store(run, RunEvent(run.id, EventKind.SUBMITTED, run.created_at))
+        if step.plan is not None:
+            return False
+        self._jobs.append(
+            Job(
+                run=run.id,
+                pipeline=run.pipeline,
+                ranked_at=ranked_at,
+                pool=step.pool if attached_to is None else private_pool(attached_to),
+                key=filled(step.key, run.parameters),
+                attached=attached_to is not None,
+                retry=step.retry,
+                timeout=step.timeout,
+            )
         )
-    )
-    return True
+        return True
+
+    def end(self, run: Run) -> None:
+        """Store a run that ended before it began."""
+        detail = {} if run.error is None else {"error": run.error.to_dict()}
+        kind = EventKind(run.state.value)
+        self.store(run, RunEvent(run.id, kind, run.created_at, detail=detail))
+
+    def store(self, run: Run, event: RunEvent) -> None:
+        """Store a run that nobody is to execute."""
+        self._runs.append(run)
+        self._events.append(event)
+
+    def write(self, unit: UnitOfWork) -> None:
+        """Write what was noted since the last time."""
+        if self._runs:
+            unit.runs.add(*self._runs)
+            unit.journal.record(self._events)
+            unit.queue.add(*self._jobs)
+        self._runs, self._events, self._jobs = [], [], []

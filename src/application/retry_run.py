@@ -15,11 +15,11 @@ from ..ports.runtime import Clock, Ids
 from ..ports.storage import Store, UnitOfWork
 from .catalog import Catalog
 from .lifecycle import Lifecycle
-from .planned_runs import queue_run
-from .progression import MOST_ITEMS
+from .planned_runs import NewRuns
 from .read_runs import run_not_found
 from .submissions import Prepared, Submission, prepared
 from .unit_attempts import typed_errors, undisturbed
+from .workflow_moves import MOST_ITEMS
 
 
 class Extent(Enum):
@@ -54,9 +54,10 @@ class RetryRun:
 
     def _retry(self, run_id: str, extent: Extent, from_step: str | None) -> Run:
         with self.store.write() as unit:
-            old = unit.runs.hold(run_id)
-            if old is None:
+            found = unit.runs.hold(run_id)
+            if not found:
                 raise run_not_found(run_id)
+            old = found[0]
             _check(old, extent, from_step)
             _refuse_second(unit, old)
             at = unit.queue.now()
@@ -69,7 +70,8 @@ class RetryRun:
             if item.plan is None:
                 unit.queue.add(replace(item.job, ranked_at=at))
             else:
-                self._take_over(unit, old, item, again, at)
+                for begun in self._take_over(unit, old, item, again, at):
+                    self.lifecycle.progression.advance(unit, begun)
                 self.lifecycle.progression.advance(unit, item.run)
             run = unit.runs.get(item.run.id) or item.run
             unit.commit()
@@ -103,9 +105,14 @@ class RetryRun:
 
     def _take_over(
         self, unit: UnitOfWork, old: Run, item: Prepared, again: set[str], at: datetime
-    ) -> None:
-        """Steps that were done are done in the new run as well, by reference to the old one."""
+    ) -> list[Run]:
+        """Steps that were done are done in the new run as well, by reference to the old one.
+
+        What is answered are workflows that begin inside it.
+        """
         assert item.plan is not None  # noqa: S101  # only workflows have steps
+        new = NewRuns()
+        begun: list[Run] = []
         for step in item.plan.steps:
             if step.name in again:
                 continue
@@ -114,15 +121,19 @@ class RetryRun:
                 continue
             for run in reversed(before):
                 if run.state is RunState.SUCCEEDED:
-                    self._reuse(unit, item.run, run, at)
-                else:
-                    self._do_item(unit, item, step, run, at)
+                    reused = self._reused(item.run, run, at)
+                    event = RunEvent(reused.id, EventKind.REUSED, at, detail={"run": run.id})
+                    new.store(reused, event)
+                    continue
+                once_more = self._item(item, step, run, at)
+                if not new.queue(once_more, step, at):
+                    begun.append(once_more)
+        new.write(unit)
+        return begun
 
-    def _do_item(
-        self, unit: UnitOfWork, item: Prepared, step: PlannedStep, old: Run, at: datetime
-    ) -> None:
-        """Queue an item of a step again, of which others were done."""
-        run = Run(
+    def _item(self, item: Prepared, step: PlannedStep, old: Run, at: datetime) -> Run:
+        """An item of a step again, of which others were done."""
+        return Run(
             self.ids.new(),
             step.pipeline,
             old.parameters,
@@ -136,11 +147,9 @@ class RetryRun:
             force=item.run.force,
             plan=None if step.plan is None else step.plan.to_dict(),
         )
-        if not queue_run(unit, run, step, at):
-            self.lifecycle.progression.advance(unit, run)
 
-    def _reuse(self, unit: UnitOfWork, parent: Run, done: Run, at: datetime) -> None:
-        reused = replace(
+    def _reused(self, parent: Run, done: Run, at: datetime) -> Run:
+        return replace(
             done,
             id=self.ids.new(),
             parent=parent.id,
@@ -151,8 +160,6 @@ class RetryRun:
             retry_of=done.id,
             warnings=(*done.warnings, f"done by run {done.id}"),
         )
-        unit.runs.add(reused)
-        unit.journal.record([RunEvent(reused.id, EventKind.REUSED, at, detail={"run": done.id})])
 
 
 def _check(old: Run, extent: Extent, from_step: str | None) -> None:

@@ -13,27 +13,27 @@ from ..domain.plans import Plan
 from ..domain.queueing import Lease
 from ..domain.result import Result
 from ..domain.runs import Run, RunFilter, RunState, Trigger
-from ..ports.execution import Execution, Task
+from ..ports.execution import Answer, Execution, Task
 from ..ports.runtime import Ids, Processes
 from .catalog import Catalog
 from .context import RunOutcome
 from .execute_run import ExecuteRun
 from .heartbeat import Heartbeat
 from .lifecycle import Lifecycle
-from .progression import MOST_ITEMS
 from .run_recorder import RunRecorder
 from .stored_runs import stored_run
 from .submissions import Prepared, Submission, prepared, private_pool
 from .unit_attempts import undisturbed
 from .vault import Vault
 from .worker import Worker, WorkerOptions
+from .workflow_moves import MOST_ITEMS
 
 log = logging.getLogger(__name__)
 
 _POLL = 0.05  # seconds
 
-Execute = Callable[[Task], SpineError | None]
-"""Executes a claimed run and records its outcome; an error where it could not."""
+Execute = Callable[[Task], Answer]
+"""Executes a claimed run, and records its outcome unless it answers it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,19 +76,23 @@ class RunRecorder:
         A failure may become another attempt, and another process may have the run by now.
         """
         try:
-            try:
-                return undisturbed(lambda: self._end(lease, run, also))
-            except LoadError as refused:
-                if refused.category is not Category.VALIDATION:
-                    raise
-                # Not the store is at fault, but something that the run has to say.
-                plain = _without_what_it_says(run, refused)
-                return undisturbed(lambda: self._end(lease, plain, None))
+            return self.write(lease, run, also)
         except Exception as error:
             failed = as_spine_error(error, doing=f"recording the outcome of run {run.id}")
             log.error("run %s ended %s, not recorded yet: %s", run.id, run.state.value, failed)  # noqa: TRY400  # typed, and said in full
             self._late[run.id] = (lease, run)
         return run
+
+    def write(self, lease: Lease, run: Run, also: Also | None = None) -> Run:
+        """As :meth:`end`; raises a SpineError when the store does not take it now."""
+        try:
+            return undisturbed(lambda: self._end(lease, run, also))
+        except LoadError as refused:
+            if refused.category is not Category.VALIDATION:
+                raise
+            # Not the store is at fault, but something that the run has to say.
+            plain = _without_what_it_says(run, refused)
+            return undisturbed(lambda: self._end(lease, plain, None))
 
     def unrecorded(self, run_id: str) -> SpineError | None:
         """Why a run has ended whose outcome the store did not take; it is not kept any longer."""

@@ -1,12 +1,13 @@
 """What a run tells while it is executed, and what it is told: progress and log out, cancel in.
 
-A thread looks after it every second, so that short runs pay nothing for it.
+One thread looks after all runs of a process every second: short ones pay nothing for it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -30,6 +31,37 @@ EVERY = 1.0
 log = logging.getLogger(__name__)
 
 
+class Rounds:
+    """A thread that looks after all runs that are under way, as long as there are any."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._under_way: set[RunTelling] = set()
+        self._walking = False
+
+    def add(self, telling: RunTelling) -> None:
+        with self._guard:
+            self._under_way.add(telling)
+            if not self._walking:
+                self._walking = True
+                threading.Thread(target=self._walk, name="telling", daemon=True).start()
+
+    def remove(self, telling: RunTelling) -> None:
+        with self._guard:
+            self._under_way.discard(telling)
+
+    def _walk(self) -> None:
+        while True:
+            time.sleep(EVERY)
+            with self._guard:
+                present = tuple(self._under_way)
+                if not present:
+                    self._walking = False
+                    return
+            for telling in present:
+                telling.look_after()
+
+
 class RunTelling:
     """Implements Progress for one run, keeps its log, and knows whether it is to end.
 
@@ -43,26 +75,29 @@ class RunTelling:
         store: Store,
         shown: Progress,
         now: Callable[[], datetime],
+        rounds: Rounds,
     ) -> None:
         self._run = run
         self._lease = lease
         self._store = store
         self._shown = shown
         self._now = now
+        self._rounds = rounds
         self._guard = threading.Lock()
         self._lines: list[LogLine] = []
         self._told = 0
         # Attempts before this one have numbered their lines as well.
         self._first = MOST_LINES * max(run.attempt - 1, 0)
         self._note: ProgressNote | None = None
+        self._known: ProgressNote | None = None
         self._ended: SpineError | None = None
         self._writing = threading.Lock()
         self._paused = False
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look_after, name="telling", daemon=True)
+        self._over = False
+        self._looking = threading.Lock()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._rounds.add(self)
         return self
 
     def __exit__(
@@ -71,8 +106,14 @@ class RunTelling:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._rounds.remove(self)
+        with self._looking:  # what was begun is over
+            self._over = True
+
+    @property
+    def lines(self) -> int:
+        """How many lines were told so far."""
+        return self._told
 
     def check(self) -> None:
         """Raise what ends the run, if anything does."""
@@ -138,14 +179,23 @@ class RunTelling:
         if lines:
             unit.journal.log(lines)
 
-    def _look_after(self) -> None:
-        known: ProgressNote | None = None
-        while not self._stop.wait(EVERY):
+    def take_lines(self) -> tuple[LogLine, ...]:
+        """The lines that are not written yet, for another one to write. Only while it is paused."""
+        with self._guard:
+            lines = tuple(self._lines)
+            self._lines.clear()
+        return lines
+
+    def look_after(self) -> None:
+        """Tell what is new, and ask whether the run is to end; called by the rounds."""
+        with self._looking:
+            if self._over:
+                return
             try:
                 self._look()
                 note = self._note
-                if (note != known or self._lines) and self._write(note):
-                    known = note
+                if (note != self._known or self._lines) and self._write(note):
+                    self._known = note
             except Exception as error:  # the next second is another chance
                 log.debug("what run %s tells was not taken: %s", self._run.id, error)
 

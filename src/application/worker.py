@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -21,13 +21,13 @@ from ..domain.errors import (
     as_spine_error,
 )
 from ..domain.queueing import DEFAULT_POOL, Capacity, Job
-from ..domain.runs import Run, RunState
+from ..domain.runs import LogLine, Run, RunState
 from ..ports.execution import NOT_BEGUN, Ended, Execution, Task
 from ..ports.runtime import Clock
 from ..ports.storage import Store
 from .catalog import Catalog
 from .heartbeat import Heartbeat, Pulse
-from .lifecycle import Lifecycle
+from .lifecycle import Claim, Lifecycle
 from .reaping import reap
 from .run_endings import cancelled, lease_lost
 from .run_recorder import RunRecorder
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 30.0
 _LONGEST_STORE_PAUSE = 5.0
 _LONGEST_START = 120.0
+_TOGETHER = 100
+"""So many outcomes are recorded in one transaction at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,16 @@ class WorkerOptions:
 class _Flight:
     """A task under way. Times are monotonic."""
 
-    job: Job
+    claim: Claim
     since: float
     begun: float | None = None
     cancel_since: float | None = None
     releasing: bool = False
     ended: bool = False
+
+    @property
+    def job(self) -> Job:
+        return self.claim.job
 
 
 class Worker:
@@ -98,7 +104,7 @@ class Worker:
         self._beat = Heartbeat(store, clock, options.owner, options.lease)
         self._flights: dict[str, _Flight] = {}
         self._unsettled: list[Ended] = []
-        self._successors: dict[str, Job] = {}
+        self._successors: dict[str, Claim] = {}
         self._over: dict[str, float] = {}
         self._seen: Pulse | None = None
         self._stopping: float | None = None
@@ -154,28 +160,29 @@ class Worker:
         capacity = Capacity(
             self._options.owner, room, self._options.lease, self._lanes, self._options.pools
         )
-        jobs = self._patiently("claiming", lambda: self._claimed(capacity)) or ()
-        for job in jobs:
-            self._start(job)
-        return len(jobs)
+        claims = self._patiently("claiming", lambda: self._claimed(capacity)) or ()
+        for claim in claims:
+            self._start(claim)
+        return len(claims)
 
-    def _claimed(self, capacity: Capacity) -> tuple[Job, ...]:
+    def _claimed(self, capacity: Capacity) -> tuple[Claim, ...]:
         with self._store.write() as unit:
-            jobs = tuple(self._lifecycle.claim(unit, capacity))
-            if jobs:
+            claims = tuple(self._lifecycle.claim(unit, capacity))
+            if claims:
                 unit.commit()
-        return jobs
+        return claims
 
-    def _start(self, job: Job) -> None:
+    def _start(self, claim: Claim) -> None:
+        job = claim.job
         earlier = self._flights.get(job.run)
         if earlier is not None:
             # The end of its last attempt was not heard of yet, or that was taken from us.
-            self._successors[job.run] = job
+            self._successors[job.run] = claim
             self._end(earlier, lease_lost(job.run))
             return
         self.taken += 1
-        self._flights[job.run] = _Flight(job, self._clock.monotonic())
-        task = Task(job.lease, dict(self._secrets(job)))
+        self._flights[job.run] = _Flight(claim, self._clock.monotonic())
+        task = Task(job.lease, dict(self._secrets(job)), claim.run)
         try:
             self._execution.start(task)
         except Exception as error:
@@ -198,13 +205,16 @@ class Worker:
     # Ending
 
     def _settle(self, ended: list[Ended]) -> None:
-        """Record the end of tasks that could not do so themselves."""
+        """Record the end of tasks that have not done so themselves."""
+        finished = [item for item in ended if item.finished is not None]
+        for start in range(0, len(finished), _TOGETHER):
+            self._record(finished[start : start + _TOGETHER])
         for item in ended:
-            if item.error is None:
+            if item.error is not None:
+                self._unsettled.append(item)
+            elif item.finished is None:
                 self._pause = 0.0
                 self._landed(item)
-            else:
-                self._unsettled.append(item)
         if self._clock.monotonic() < self._next_settle:
             return
         left, self._unsettled = self._unsettled, []
@@ -221,6 +231,54 @@ class Worker:
         self._store_pause = min(_LONGEST_STORE_PAUSE, max(0.1, self._store_pause * 2))
         self._next_settle = self._clock.monotonic() + self._store_pause
 
+    def _record(self, finished: list[Ended]) -> None:
+        """Record outcomes together; each by itself where they cannot be."""
+        ended = [(item, run) for item in finished if (run := self._ended_run(item)) is not None]
+        self._pause = 0.0
+        try:
+            if ended:
+                undisturbed(lambda: self._write(ended))
+        except Exception as error:
+            log.warning("%s outcomes are recorded one by one: %s", len(ended), error)
+            self._unsettled += [item for item, _ in ended]
+            ended = []
+        for item in finished:
+            if item not in self._unsettled:
+                self._landed(item)
+
+    def _ended_run(self, item: Ended) -> Run | None:
+        """The run with its outcome; None when it is in other hands by now."""
+        flight = self._flights.get(item.task.run)
+        found = item.finished
+        if flight is None or flight.job.lease != item.task.lease or found is None:
+            return None
+        return replace(
+            flight.claim.run,
+            state=RunState.SUCCEEDED,
+            metrics=found.metrics,
+            warnings=found.warnings,
+            output=found.output,
+            partition=found.partition,
+        )
+
+    def _write(self, ended: list[tuple[Ended, Run]]) -> None:
+        with self._store.write() as unit:
+            self._lifecycle.finish_all(unit, [(item.task.lease, run) for item, run in ended])
+            unit.journal.log(line for item, _ in ended for line in _lines(item))
+            unit.commit()
+
+    def _record_alone(self, item: Ended) -> None:
+        """Raises a SpineError when the store does not take it now."""
+        run = self._ended_run(item)
+        if run is None:
+            return
+        try:
+            self._recorder.write(item.task.lease, run, lambda unit: unit.journal.log(_lines(item)))
+        except SpineError as error:
+            if error.retryable:
+                raise
+            self._fail(item, replace(run, state=RunState.FAILED, output=None, error=error))
+
     def _landed(self, item: Ended) -> None:
         flight = self._flights.get(item.task.run)
         if flight is not None and flight.job.lease == item.task.lease:
@@ -233,6 +291,8 @@ class Worker:
     def _settled(self, item: Ended) -> bool:
         flight = self._flights.get(item.task.run)
         error = item.error
+        if item.finished is not None:
+            self._record_alone(item)
         if error is None or flight is None:
             return True
         begun = not error.context.metadata.get(NOT_BEGUN)
@@ -301,14 +361,25 @@ class Worker:
         self._over = {run: at for run, at in self._over.items() if at >= pulse.since}
         if self._stopping is not None:
             return
-        for job in pulse.jobs.values():
-            if len(self._flights) + len(self._successors) >= self._options.jobs:
-                return  # the next pulse tells of it again
-            ours = job.pool in self._options.pools and job.pipeline in self._lanes
-            known = job.run in self._flights or job.run in self._successors
-            if ours and not known and job.run not in self._over:
+        missed = [job for job in pulse.jobs.values() if self._is_missed(job)]
+        # The next pulse tells again of those that there is no room for now.
+        room = self._options.jobs - len(self._flights) - len(self._successors)
+        if not missed or room < 1:
+            return
+        runs = self._patiently("reading runs", lambda: self._runs_of(missed[:room])) or {}
+        for job in missed[:room]:
+            if job.run in runs:
                 log.info("run %s is found to be claimed, and executed", job.run)
-                self._start(job)
+                self._start(Claim(job, runs[job.run]))
+
+    def _is_missed(self, job: Job) -> bool:
+        ours = job.pool in self._options.pools and job.pipeline in self._lanes
+        known = job.run in self._flights or job.run in self._successors
+        return ours and not known and job.run not in self._over
+
+    def _runs_of(self, jobs: Sequence[Job]) -> dict[str, Run]:
+        with self._store.read() as unit:
+            return {run.id: run for run in unit.runs.find([job.run for job in jobs])}
 
     def _reason(self, flight: _Flight, pulse: Pulse | None, now: float) -> SpineError | None:
         """Why a task has to be ended now."""
@@ -355,6 +426,10 @@ class Worker:
             self._beat.note_refusal()
             self._next_claim = self._clock.monotonic() + self._options.poll
             return None
+
+
+def _lines(item: Ended) -> tuple[LogLine, ...]:
+    return () if item.finished is None else item.finished.lines
 
 
 def _not_started() -> SpineError:

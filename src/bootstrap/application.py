@@ -142,14 +142,14 @@ class Application:
         if jobs == 0:
             serve(listen, read_runs, insecure=insecure, ready=ready)
             return
-        with working_beside(lambda: self._worker(jobs, ())) as worker:
+        with working_beside(lambda: self.worker(jobs, ())) as worker:
             serve(listen, read_runs, insecure=insecure, ready=ready, stopping=worker.stop)
 
     def work(self, *, jobs: int | None, pools: Sequence[str], until_idle: bool) -> None:
         from ..adapters.inbound.worker.process import work
         from ..application.idleness import waits
 
-        worker, execution = self._worker(jobs, pools)
+        worker, execution = self.worker(jobs, pools)
         taken, lanes = self._pools(pools), self.container.catalog().lanes
         store = self.container.store()
         work(
@@ -159,7 +159,7 @@ class Application:
             ready=lambda: print(f"working on pools: {', '.join(taken)}", flush=True),
         )
 
-    def _worker(self, jobs: int | None, pools: Sequence[str]) -> tuple[Worker, Execution]:
+    def worker(self, jobs: int | None, pools: Sequence[str]) -> tuple[Worker, Execution]:
         from ..application.worker import Worker, WorkerOptions
         from .execution import executing_here, execution_for
 

@@ -10,14 +10,13 @@ from typing import Any
 from pydantic import SecretStr
 
 from ..application.run_pipeline import RunPipeline
-from ..domain.errors import SpineError
-from ..ports.execution import Execution, Task
+from ..ports.execution import Answer, Execution, Task
 from ..ports.progress import ProgressTask
 from .settings import INLINE, Settings, is_dask, load_settings
 
 ENTRY = f"{__name__}:make"
 
-Execute = Callable[[Task], SpineError | None]
+Execute = Callable[[Task], Answer]
 
 
 def make(given: Mapping[str, Any]) -> Execute:
@@ -27,13 +26,13 @@ def make(given: Mapping[str, Any]) -> Execute:
 
     settings = load_settings(**given)
     configure_logs(settings.log_level, settings.log_format)
-    return executing_here(build_container(settings, _Silent()).run_pipeline())
+    return executing_here(build_container(settings, Silent()).run_pipeline())
 
 
 def executing_here(run_pipeline: RunPipeline) -> Execute:
     """Executes tasks in the calling thread."""
 
-    def execute(task: Task) -> SpineError | None:
+    def execute(task: Task) -> Answer:
         # The parts of the run are held by whoever holds the run.
         parts = replace(run_pipeline, owner=task.lease.owner)
         return run_pipeline.execute.task(task, task.secrets, parts)
@@ -78,7 +77,7 @@ def _plain(settings: Settings) -> dict[str, Any]:
     return found
 
 
-class _Silent:
+class Silent:
     """Progress is told through the store; nobody looks at this process."""
 
     @contextmanager
@@ -86,10 +85,12 @@ class _Silent:
         self, label: str, *, total: int | None = None, unit: str = ""
     ) -> Iterator[ProgressTask]:
         del label, total, unit
-        yield _SilentTask()
+        yield SilentTask()
 
 
-class _SilentTask:
+class SilentTask:
+    """A task of which nothing is shown."""
+
     def advance(self, amount: int = 1) -> None:
         """Nobody watches."""
 

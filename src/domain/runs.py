@@ -114,8 +114,9 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True)
 class StepCount:
-    """How many runs of one step of a workflow's run are in one state."""
+    """How many runs of one step of a workflow's run, which is ``parent``, are in one state."""
 
+    parent: str
     step: str
     state: RunState
     runs: int

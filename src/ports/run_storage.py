@@ -20,14 +20,19 @@ from ..domain.runs import LogLine, Run, RunEvent, RunFilter, StepCount
 class RunStore(Protocol):
     """Runs and their states."""
 
-    def add(self, run: Run, *, request: str | None = None) -> None:
+    def add(self, *runs: Run, request: str | None = None) -> None:
         """Raises a LoadError for an id that is there already, and for a ``request`` that is.
 
-        ``request`` is the id by which :class:`RunFilter` finds the run again.
+        ``request`` is the id by which :class:`RunFilter` finds the first of the runs again. A
+        parent comes before its parts.
         """
         ...
 
     def get(self, run_id: str) -> Run | None: ...
+
+    def find(self, run_ids: Collection[str]) -> Sequence[Run]:
+        """Those of the runs that are there, by ascending id."""
+        ...
 
     def list(self, wanted: RunFilter) -> Sequence[Run]:
         """Newest first (descending id)."""
@@ -44,8 +49,8 @@ class RunStore(Protocol):
         """RUNNING to PENDING, with no owner; False when it was not RUNNING."""
         ...
 
-    def finish(self, run: Run) -> bool:
-        """Write the outcome of a run that is still live; False when it was final already.
+    def finish(self, *runs: Run) -> int:
+        """Write the outcomes of those of the runs that are still live; how many that were.
 
         Written are state, owner, times of start and finish, metrics, warnings, error, output and
         partition.
@@ -56,12 +61,19 @@ class RunStore(Protocol):
         """Note that a live run is to be cancelled; False when it is final or was asked before."""
         ...
 
-    def hold(self, run_id: str) -> Run | None:
-        """The run, held until the transaction ends: nobody else holds or changes it meanwhile."""
+    def hold(self, *run_ids: str) -> Sequence[Run]:
+        """Those of the runs that are there, by ascending id, held until the transaction ends.
+
+        Nobody else holds or changes them meanwhile.
+        """
         ...
 
-    def steps(self, parent: str) -> Sequence[StepCount]:
-        """How many runs of each step of ``parent`` there are in which state."""
+    def having_live_parts(self, run_ids: Collection[str]) -> Sequence[str]:
+        """Those of the runs that are the parent of a live run."""
+        ...
+
+    def steps(self, *parents: str) -> Sequence[StepCount]:
+        """How many runs of each step of each parent there are in which state."""
         ...
 
 
@@ -72,8 +84,8 @@ class RunQueue(Protocol):
         """The store's time: the only one by which leases are judged. Aware, UTC."""
         ...
 
-    def add(self, job: Job) -> Job:
-        """Queue it; the answer is HELD when another live job has the same key.
+    def add(self, *jobs: Job) -> Sequence[Job]:
+        """Queue them; those answered are HELD when another live job has the same key.
 
         A job that is CLAIMED is taken as it is, whatever else has its key.
         """
@@ -108,10 +120,10 @@ class RunQueue(Protocol):
         """
         ...
 
-    def remove(self, lease: Lease) -> bool:
-        """End a claim with its job; False when the lease is not the present one.
+    def remove(self, *leases: Lease) -> int:
+        """End claims with their jobs; how many of the leases were the present ones.
 
-        The first HELD job of its key becomes READY. Whoever finishes a run does this first: it is
+        The first HELD job of each key becomes READY. Whoever finishes a run does this first: it is
         what a process that lost its lease cannot do.
         """
         ...

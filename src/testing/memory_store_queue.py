@@ -23,8 +23,11 @@ class MemoryRunQueue:
         _ = self._transaction.reading
         return as_utc(self._clock())
 
-    def add(self, job: Job) -> Job:
+    def add(self, *jobs: Job) -> tuple[Job, ...]:
         state = self._transaction.writing
+        return tuple(self._added(state, job) for job in jobs)
+
+    def _added(self, state: MemoryState, job: Job) -> Job:
         if job.run in state.queue:
             raise LoadError(f"the run {job.run} is queued already")
         state.require_run(job.run)
@@ -103,13 +106,15 @@ class MemoryRunQueue:
         )
         return True
 
-    def remove(self, lease: Lease) -> bool:
+    def remove(self, *leases: Lease) -> int:
         state = self._transaction.writing
-        present = _under(state, lease)
-        if present is None:
-            return False
-        self._take_out(state, present)
-        return True
+        removed = 0
+        for lease in leases:
+            present = _under(state, lease)
+            if present is not None:
+                self._take_out(state, present)
+                removed += 1
+        return removed
 
     def cancel(self, run_id: str) -> QueueState | None:
         state = self._transaction.writing

@@ -19,19 +19,23 @@ class MemoryRunStore:
     def __init__(self, transaction: MemoryTransaction) -> None:
         self._transaction = transaction
 
-    def add(self, run: Run, *, request: str | None = None) -> None:
+    def add(self, *runs: Run, request: str | None = None) -> None:
         state = self._transaction.writing
-        if run.id in state.runs:
-            raise LoadError(f"there is a run {run.id} already")
         if request is not None and request in state.requests:
             raise LoadError(f"the request {request} has made a run already")
-        state.require_run(run.parent)
-        state.runs[run.id] = _kept(run)
+        for run in runs:
+            if run.id in state.runs:
+                raise LoadError(f"there is a run {run.id} already")
+            state.require_run(run.parent)
+            state.runs[run.id] = _kept(run)
         if request is not None:
-            state.requests[request] = run.id
+            state.requests[request] = runs[0].id
 
     def get(self, run_id: str) -> Run | None:
         return self._transaction.reading.runs.get(run_id)
+
+    def find(self, run_ids: Collection[str]) -> tuple[Run, ...]:
+        return _those(self._transaction.reading, run_ids)
 
     def begin(self, run_ids: Collection[str], *, owner: str, at: datetime) -> int:
         state = self._transaction.writing
@@ -58,26 +62,29 @@ class MemoryRunStore:
         state.runs[run_id] = replace(run, state=RunState.PENDING, owner=None)
         return True
 
-    def finish(self, run: Run) -> bool:
+    def finish(self, *runs: Run) -> int:
         state = self._transaction.writing
-        present = state.runs.get(run.id)
-        if present is None or present.state.final:
-            return False
-        state.runs[run.id] = _kept(
-            replace(
-                present,
-                state=run.state,
-                started_at=run.started_at,
-                finished_at=run.finished_at,
-                owner=run.owner,
-                metrics=run.metrics,
-                warnings=run.warnings,
-                error=run.error,
-                output=run.output,
-                partition=run.partition,
+        finished = 0
+        for run in runs:
+            present = state.runs.get(run.id)
+            if present is None or present.state.final:
+                continue
+            finished += 1
+            state.runs[run.id] = _kept(
+                replace(
+                    present,
+                    state=run.state,
+                    started_at=run.started_at,
+                    finished_at=run.finished_at,
+                    owner=run.owner,
+                    metrics=run.metrics,
+                    warnings=run.warnings,
+                    error=run.error,
+                    output=run.output,
+                    partition=run.partition,
+                )
             )
-        )
-        return True
+        return finished
 
     def request_cancel(self, run_id: str, at: datetime) -> bool:
         state = self._transaction.writing
@@ -87,16 +94,25 @@ class MemoryRunStore:
         state.runs[run_id] = replace(run, cancel_requested_at=as_utc(at))
         return True
 
-    def hold(self, run_id: str) -> Run | None:
-        """The run; there is one writer at a time, who holds all of them."""
-        return self._transaction.writing.runs.get(run_id)
+    def hold(self, *run_ids: str) -> tuple[Run, ...]:
+        """The runs; there is one writer at a time, who holds all of them."""
+        return _those(self._transaction.writing, run_ids)
 
-    def steps(self, parent: str) -> tuple[StepCount, ...]:
+    def having_live_parts(self, run_ids: Collection[str]) -> tuple[str, ...]:
         runs = self._transaction.reading.runs.values()
+        live = {run.parent for run in runs if not run.state.final}
+        return tuple(run_id for run_id in sorted(set(run_ids)) if run_id in live)
+
+    def steps(self, *parents: str) -> tuple[StepCount, ...]:
         counted = Counter(
-            (run.step, run.state) for run in runs if run.parent == parent and run.step is not None
+            (run.parent, run.step, run.state)
+            for run in self._transaction.reading.runs.values()
+            if run.parent is not None and run.parent in parents and run.step is not None
         )
-        return tuple(StepCount(step, state, count) for (step, state), count in counted.items())
+        return tuple(
+            StepCount(parent, step, state, count)
+            for (parent, step, state), count in counted.items()
+        )
 
     def list(self, wanted: RunFilter) -> list[Run]:
         state = self._transaction.reading
@@ -104,6 +120,10 @@ class MemoryRunStore:
             run for _, run in sorted(state.runs.items(), reverse=True) if _wants(state, wanted, run)
         ]
         return found[: wanted.limit]
+
+
+def _those(state: MemoryState, run_ids: Collection[str]) -> tuple[Run, ...]:
+    return tuple(state.runs[run_id] for run_id in sorted(set(run_ids)) if run_id in state.runs)
 
 
 def _wants(state: MemoryState, wanted: RunFilter, run: Run) -> bool:

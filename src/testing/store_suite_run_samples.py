@@ -57,13 +57,13 @@ def with_runs(store: Store, *runs: Run) -> None:
 def with_jobs(store: Store, *jobs: Job) -> list[Job]:
     """Commit jobs, each with its run where that is missing; they come back as they were queued."""
     with store.write() as unit:
-        queued = []
+        queued: list[Job] = []
         for job in jobs:
             if unit.runs.get(job.run) is None:
                 claimed = job.state is QueueState.CLAIMED
                 state = RunState.RUNNING if claimed else RunState.PENDING
                 unit.runs.add(a_run(job.run, pipeline=job.pipeline, state=state))
-            queued.append(unit.queue.add(job))
+            queued.extend(unit.queue.add(job))
         unit.commit()
     return queued
 
@@ -97,10 +97,10 @@ def claim_runs(store: Store, capacity: Capacity | None = None) -> list[str]:
     return [job.run for job in claim(store, capacity)]
 
 
-def remove(store: Store, lease: Lease) -> bool:
+def remove(store: Store, *leases: Lease) -> int:
     """Remove and commit."""
     with store.write() as unit:
-        removed = unit.queue.remove(lease)
+        removed = unit.queue.remove(*leases)
         unit.commit()
     return removed
 

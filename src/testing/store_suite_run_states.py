@@ -80,7 +80,7 @@ class RunStateSuite:
         with_runs(store, a_run())
         with store.write() as unit:
             unit.runs.request_cancel("run-1", NOON)
-            assert unit.runs.finish(a_run(state=RunState.SUCCEEDED, finished_at=NOON)) is True
+            assert unit.runs.finish(a_run(state=RunState.SUCCEEDED, finished_at=NOON)) == 1
             unit.commit()
         assert self._get(store, "run-1") == [
             a_run(state=RunState.SUCCEEDED, finished_at=NOON, cancel_requested_at=NOON)
@@ -89,11 +89,10 @@ class RunStateSuite:
     def test_a_run_is_held_as_it_is(self, store: Store) -> None:
         with_runs(store, a_run(state=PENDING, plan={"a": 1}), a_run("run-2"))
         with store.write() as unit:
-            assert unit.runs.hold("run-1") == a_run(state=PENDING, plan={"a": 1})
-            assert unit.runs.hold("unknown") is None
+            assert list(unit.runs.hold("run-1")) == [a_run(state=PENDING, plan={"a": 1})]
+            assert not unit.runs.hold("unknown")
             unit.runs.begin(["run-1"], owner="here", at=NOON)
-            held = unit.runs.hold("run-1")
-            assert held is not None
+            [held] = unit.runs.hold("run-1")
             assert (held.state, held.owner) == (RUNNING, "here")
 
     def test_who_holds_a_run_decides_alone(self, store: Store) -> None:
@@ -101,7 +100,7 @@ class RunStateSuite:
 
         def add_the_next_step() -> None:
             with store.write() as unit:
-                assert unit.runs.hold("run-1") is not None
+                assert len(unit.runs.hold("run-1")) == 1
                 there = sum(count.runs for count in unit.runs.steps("run-1"))
                 unit.runs.add(a_run(f"step-{there}", parent="run-1", step=f"step-{there}"))
                 unit.commit()
@@ -114,7 +113,7 @@ class RunStateSuite:
     def test_of_many_who_begin_or_end_a_run_at_once_one_does(self, store: Store) -> None:
         with_runs(store, a_run(state=PENDING))
         begun: list[int] = []
-        ended: list[bool] = []
+        ended: list[int] = []
 
         def begin(owner: str) -> None:
             with store.write() as unit:
@@ -130,7 +129,7 @@ class RunStateSuite:
         for work in (begin, end):
             in_threads(*(partial(work, f"owner-{number}") for number in range(6)))
         assert sorted(begun) == [0, 0, 0, 0, 0, 1]
-        assert sorted(ended) == [False] * 5 + [True]
+        assert sorted(ended) == [0] * 5 + [1]
 
     def test_steps_are_counted_by_state(self, store: Store) -> None:
         with_runs(
@@ -148,14 +147,17 @@ class RunStateSuite:
         )
         with store.read() as unit:
             assert set(unit.runs.steps("a")) == {
-                StepCount("load", RUNNING, 2),
-                StepCount("load", RunState.FAILED, 1),
-                StepCount("fetch", RunState.SUCCEEDED, 1),
+                StepCount("a", "load", RUNNING, 2),
+                StepCount("a", "load", RunState.FAILED, 1),
+                StepCount("a", "fetch", RunState.SUCCEEDED, 1),
             }
             assert len(unit.runs.steps("a")) == 3
-            assert list(unit.runs.steps("b")) == [StepCount("load", RunState.SKIPPED, 1)]
-            assert not unit.runs.steps("c")
-            assert not unit.runs.steps("unknown")
+            assert list(unit.runs.steps("b")) == [StepCount("b", "load", RunState.SKIPPED, 1)]
+            assert not unit.runs.steps("c", "unknown")
+            assert not unit.runs.steps()
+            several = unit.runs.steps("b", "unknown", "a", "b")
+            assert {*several} == {*unit.runs.steps("a"), *unit.runs.steps("b")}
+            assert len(several) == 4
 
     def _get(self, store: Store, *runs: str) -> list[Run | None]:
         with store.read() as unit:

@@ -99,18 +99,18 @@ class RunStoreSuite:
             a_run(), state=RunState.SUCCEEDED, finished_at=NOON, metrics={"rows_read": 5}
         )
         with store.write() as unit:
-            assert unit.runs.finish(done) is True
+            assert unit.runs.finish(done) == 1
             unit.commit()
         with store.write() as unit:
             late = replace(done, state=RunState.FAILED, metrics={"rows_read": 0})
-            assert unit.runs.finish(late) is False
+            assert unit.runs.finish(late) == 0
             unit.commit()
         with store.read() as unit:
             assert unit.runs.get("run-1") == done
 
     def test_a_run_that_is_not_there_cannot_be_finished(self, store: Store) -> None:
         with store.write() as unit:
-            assert unit.runs.finish(a_run("unknown", state=RunState.FAILED)) is False
+            assert unit.runs.finish(a_run("unknown", state=RunState.FAILED)) == 0
 
     def test_finishing_leaves_what_a_run_was_asked_for(self, store: Store) -> None:
         with_runs(store, a_run(parameters={"week": "2025-11-10"}))
@@ -160,7 +160,7 @@ class RunStoreSuite:
             for name in names:
                 assert unit.runs.put_back(name) is False
                 assert unit.runs.request_cancel(name, NOON) is False
-                assert unit.runs.finish(a_run(name, state=RunState.FAILED)) is False
+                assert unit.runs.finish(a_run(name, state=RunState.FAILED)) == 0
             unit.commit()
         with store.read() as unit:
             assert [unit.runs.get(name) for name in names] == runs

@@ -47,7 +47,7 @@ def test_the_server_ends_a_unit_that_is_silent_and_frees_what_it_held(store: Sql
         # It asks nothing more; meanwhile another one waits for what it holds, and gets it.
         with store.write() as unit:
             unit.limit_waiting(20)
-            assert unit.runs.hold("run-1") is not None
+            assert len(unit.runs.hold("run-1")) == 1
             unit.commit()
         with pytest.raises(SpineError) as caught:
             silent.runs.hold("run-1")

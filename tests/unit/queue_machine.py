@@ -187,7 +187,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(lease=leases, commits=st.sampled_from([True, True, False]))
     def remove(self, lease: Lease, commits: bool) -> None:
         with self.store.write() as unit:
-            assert unit.queue.remove(lease) is self._holds(lease)
+            assert unit.queue.remove(lease) == self._holds(lease)
             if commits:
                 unit.commit()
         if commits and self._holds(lease):
@@ -286,7 +286,7 @@ class QueueMachine(RuleBasedStateMachine):
             elif wish.key and any(other.key == wish.key for other in self.jobs.values()):
                 place = Place.HELD
             unit.runs.add(Run(run, wish.pipeline, {}, RunState.RUNNING, START))
-            assert _place(unit.queue.add(job), now) is place
+            assert _place(unit.queue.add(job)[0], now) is place
             unit.commit()
         self.jobs[run] = Expected(
             run=run,

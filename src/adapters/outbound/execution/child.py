@@ -14,7 +14,7 @@ from ....domain.errors import Category, SpineError, as_spine_error
 from ....ports.execution import Task
 from .deaths import exit_of
 from .entries import Execute, attempt, load
-from .messages import BEGUN, Answer, Start, read_task
+from .messages import BEGUN, Reply, Start, read_task
 from .orphans import die_with
 
 _KILLED_FIRST = "500"
@@ -35,9 +35,9 @@ def main() -> None:
         for line in lines:
             task = read_task(line)
             connection.sendall(BEGUN)
-            answer = _answer(execute, task)
-            connection.sendall(answer.line())
-            if answer.leaving:
+            reply = _reply(execute, task)
+            connection.sendall(reply.line())
+            if reply.leaving:
                 return
 
 
@@ -62,17 +62,17 @@ def _made(start: Start) -> Execute | SpineError:
         return as_spine_error(error, doing=f"starting a process by {start.entry}")
 
 
-def _answer(execute: Execute | SpineError, task: Task) -> Answer:
+def _reply(execute: Execute | SpineError, task: Task) -> Reply:
     if isinstance(execute, SpineError):
-        return Answer(task.run, execute, leaving=True)
+        return Reply(task.run, execute, leaving=True)
     try:
-        error = attempt(execute, task)
+        answer = attempt(execute, task)
     except (KeyboardInterrupt, SystemExit) as left:
         code = left.code or 0 if isinstance(left, SystemExit) else type(left).__name__
-        return Answer(task.run, exit_of(task.run, code), leaving=True)
+        return Reply(task.run, exit_of(task.run, code), leaving=True)
     # Memory that was short is handed back by a process that ends, and by no other.
-    short = error is not None and error.category is Category.RESOURCE
-    return Answer(task.run, error, leaving=short)
+    short = isinstance(answer, SpineError) and answer.category is Category.RESOURCE
+    return Reply(task.run, answer, leaving=short)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ class NotRecordedError(Exception):
 
 def execute(order: Order) -> None:
     """Execute the run, on a worker; returns when its outcome was recorded."""
-    error = _Warm.take(order).execute(Task(order.lease))
+    # It is recorded there: what is told to Dask as a result could be done twice.
+    error = _Warm.take(order).execute(Task(order.lease, alone=True))
     if error is not None:
         raise NotRecordedError(json.dumps(error.to_dict(), default=str))
 

@@ -12,10 +12,10 @@ from importlib import import_module
 from typing import Any
 
 from ....domain.errors import ConfigurationError, SpineError, as_spine_error
-from ....ports.execution import Task
+from ....ports.execution import Answer, Finished, Task
 
-Execute = Callable[[Task], SpineError | None]
-"""Executes a claimed run and records its outcome.
+Execute = Callable[[Task], Answer]
+"""Executes a claimed run, and records its outcome unless it answers it.
 
 Answers or raises an error when nothing could be recorded.
 """
@@ -54,7 +54,7 @@ def load(entry: str, settings: Mapping[str, Any]) -> Execute:
     return execute
 
 
-def attempt(execute: Callable[[Task], object], task: Task) -> SpineError | None:
+def attempt(execute: Callable[[Task], object], task: Task) -> Answer:
     """Execute the task; an error when nothing was recorded. Lets only exits and Ctrl-C pass."""
     try:
         answer = execute(task)
@@ -62,11 +62,11 @@ def attempt(execute: Callable[[Task], object], task: Task) -> SpineError | None:
         raise
     except BaseException as error:  # also what is no Exception ends this task only
         return as_spine_error(error, doing=f"executing run {task.run}")
-    if answer is None or isinstance(answer, SpineError):
+    if answer is None or isinstance(answer, SpineError | Finished):
         return answer
     return SpineError(
         f"whether run {task.run} was recorded is not known: its code answered {answer!r}",
-        hint="what executes runs answers None or a SpineError",
+        hint="what executes runs answers None, a SpineError or a Finished",
     )
 
 

@@ -20,7 +20,7 @@ class InlineExecution:
         self._ended: list[Ended] = []
 
     def start(self, task: Task) -> None:
-        self._ended.append(Ended(task, attempt(self._execute, task)))
+        self._ended.append(Ended.of(task, attempt(self._execute, task)))
 
     def begun(self, run: str) -> bool:
         del run

@@ -1,7 +1,7 @@
 """What crosses the border of a process: lines of JSON, never code.
 
 To the process:  a :class:`Start`, then one task after the other.
-From it:         for each task that it was :data:`BEGUN`, then an :class:`Answer`.
+From it:         for each task that it was :data:`BEGUN`, then a :class:`Reply`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from ....domain.errors import SpineError
 from ....domain.queueing import Lease
-from ....ports.execution import Task
+from ....ports.execution import Answer, Finished, Task
 
 BEGUN = b"{}\n"
 
@@ -36,43 +36,45 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """A task is over. ``leaving``: the process takes no other one."""
 
     run: str
-    error: SpineError | None
+    answer: Answer
     leaving: bool = False
 
     def line(self) -> bytes:
-        error = self.error.to_dict() if self.error else None
-        return _line({"run": self.run, "error": error, "leaving": self.leaving})
+        kind = "finished" if isinstance(self.answer, Finished) else "error"
+        told = None if self.answer is None else self.answer.to_dict()
+        return _line({"run": self.run, kind: told, "leaving": self.leaving})
 
 
-def read_answer(line: bytes) -> Answer | None:
-    """The answer that is told, None where it is told that a task was begun.
+def read_reply(line: bytes) -> Reply | None:
+    """The reply that is told, None where it is told that a task was begun.
 
     Raises a ValueError, TypeError, LookupError or AttributeError for a line that is neither.
     """
     told = json.loads(line)
     if told == {}:
         return None
-    error = told["error"]
-    return Answer(
-        run=str(told["run"]),
-        error=SpineError.from_dict(error) if error else None,
-        leaving=bool(told["leaving"]),
-    )
+    answer: Answer = None
+    if "finished" in told:
+        answer = Finished.from_dict(told["finished"])
+    elif told["error"]:
+        answer = SpineError.from_dict(told["error"])
+    return Reply(str(told["run"]), answer, bool(told["leaving"]))
 
 
 def task_line(task: Task) -> bytes:
     """The task for a process of this machine, secrets included."""
-    return _line({"lease": asdict(task.lease), "secrets": dict(task.secrets)})
+    told = {"lease": asdict(task.lease), "secrets": dict(task.secrets), "alone": task.alone}
+    return _line(told)
 
 
 def read_task(line: bytes) -> Task:
     """The task of a line that :func:`task_line` has made."""
     told = json.loads(line)
-    return Task(Lease(**told["lease"]), told["secrets"])
+    return Task(Lease(**told["lease"]), told["secrets"], alone=told["alone"])
 
 
 def _line(message: Mapping[str, Any]) -> bytes:

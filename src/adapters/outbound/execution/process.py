@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from .messages import Answer, Start, read_answer
+from .messages import Reply, Start, read_reply
 
 _PATIENCE = 10.0
 """Seconds for a process to take what is sent to it, which as a rule the kernel keeps for it."""
@@ -67,8 +67,8 @@ class Process:
             self.silent = True
         return not self.silent
 
-    def received(self) -> list[Answer | None]:
-        """What it has told since, without waiting: an answer, or None for a task begun."""
+    def received(self) -> list[Reply | None]:
+        """What it has told since, without waiting: a reply, or None for a task begun."""
         self._socket.setblocking(False)
         while not self.silent:
             try:
@@ -81,7 +81,7 @@ class Process:
             self._unread += piece
         *lines, self._unread = self._unread.split(b"\n")
         try:
-            return [read_answer(line) for line in lines]
+            return [read_reply(line) for line in lines]
         except (ValueError, LookupError, TypeError, AttributeError):
             self.silent = True
             return []

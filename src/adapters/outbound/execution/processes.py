@@ -13,7 +13,7 @@ from ....domain.errors import Category, ErrorContext, SpineError
 from ....ports.execution import NOT_BEGUN, Ended, Task
 from .deaths import death_of, lost_touch
 from .entries import check_entry
-from .messages import Answer, task_line
+from .messages import Reply, task_line
 from .process import Process
 
 _GRACE = 2.0
@@ -149,11 +149,11 @@ class ProcessExecution:
         if seat not in self._seats:
             return
         exit_code = seat.process.exit_code()  # first: what it said before it died is read below
-        for answer in seat.process.received():
-            if answer is None:
+        for reply in seat.process.received():
+            if reply is None:
                 seat.begun = True
             else:
-                self._answered(seat, answer)
+                self._answered(seat, reply)
         if exit_code is not None:
             self._died(seat, exit_code)
         elif seat.process.silent:
@@ -162,14 +162,14 @@ class ProcessExecution:
             if now - seat.silent_since > _SILENCE:
                 self._lost(seat)
 
-    def _answered(self, seat: _Seat, answer: Answer) -> None:
-        if seat.task is None or seat.task.run != answer.run:
+    def _answered(self, seat: _Seat, reply: Reply) -> None:
+        if seat.task is None or seat.task.run != reply.run:
             return
         # What was recorded before the task could be ended has happened.
-        error = (seat.why or answer.error) if answer.error else None
-        self._ended.append(Ended(seat.task, error))
+        answer = reply.answer if reply.answer is None else seat.why or reply.answer
+        self._ended.append(Ended.of(seat.task, answer))
         seat.task, seat.warm = None, True
-        seat.leaving = seat.leaving or answer.leaving
+        seat.leaving = seat.leaving or reply.leaving
 
     def _died(self, seat: _Seat, exit_code: int) -> None:
         task = self._removed(seat)

@@ -219,6 +219,10 @@ class Db2Dialect:
             if error.context.metadata.get("fault") not in (Fault.UNIQUE, Fault.LOCK_TIMEOUT):
                 raise
 
+    def takes_many(self, *, long_texts: bool) -> bool:
+        del long_texts
+        return False  # no long text in bulk, and no count of what was changed
+
     def hold(self, connection: Connection, statement: Update) -> int:
         if _HOLDS not in connection.info:
             return self._patiently(lambda: connection.execute(statement).rowcount)

@@ -95,6 +95,13 @@ class Dialect(Protocol):
         """Hold the partition until the transaction ends."""
         ...
 
+    def takes_many(self, *, long_texts: bool) -> bool:
+        """Whether a statement takes many rows at once, and tells how many it has changed.
+
+        ``long_texts``: where they may be longer than what fits a VARCHAR.
+        """
+        ...
+
     def hold(self, connection: Connection, statement: Update) -> int:
         """Hold rows until the transaction ends, by a change of them that changes nothing.
 

@@ -130,6 +130,10 @@ class PostgresDialect:
         status = _driver(connection).info.transaction_status
         return status is psycopg.pq.TransactionStatus.INTRANS
 
+    def takes_many(self, *, long_texts: bool) -> bool:
+        del long_texts
+        return True
+
     def hold(self, connection: Connection, statement: Update) -> int:
         return connection.execute(statement).rowcount
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Select, func, literal_column, select, update
 
 from ....domain.queueing import Capacity, Job, QueueState
 from .queue_locks import lock_limits
 from .queue_rows import JOB_COLUMNS, job_of
 from .schema_runs import RUN_QUEUE
-from .some_ids import IDS_A_STATEMENT
+from .some_ids import IDS_A_STATEMENT, some_at_a_time
 from .transaction import SqlTransaction
 
 _READY = QueueState.READY.value
@@ -177,33 +177,50 @@ def _take(
         select(*JOB_COLUMNS).where(*lane.conditions()).order_by(columns.ranked_at, columns.run_id)
     )
     dialect = transaction.dialect
-    taken = []
-    for row in transaction.rows(dialect.not_held(dialect.first(statement, count))):
-        seen = job_of(row)
-        job = replace(
-            seen,
+    seen = map(job_of, transaction.rows(dialect.not_held(dialect.first(statement, count))))
+    claimed = [
+        replace(
+            job,
             state=QueueState.CLAIMED,
             owner=owner,
             lease_until=until,
-            attempt=seen.attempt + 1,
-            fence=seen.fence + 1,
+            attempt=job.attempt + 1,
+            fence=job.fence + 1,
         )
-        change = update(RUN_QUEUE).where(
-            columns.run_id == job.run,
-            columns.queue_state == _READY,
-            columns.fence_no == seen.fence,
-        )
-        values = {
-            "queue_state": _CLAIMED,
-            "owner_id": owner,
-            "lease_until": until,
-            "attempt_no": job.attempt,
-            "fence_no": job.fence,
-        }
-        # One by one: after many at once no driver says how many rows were changed.
-        if transaction.write(change, values).rowcount == 1:
-            taken.append(job)
+        for job in seen
+    ]
+    taken: list[Job] = []
+    for fence in sorted({job.fence for job in claimed}):
+        alike = [job for job in claimed if job.fence == fence]
+        won = _mark(transaction, alike)
+        taken += [job for job in alike if job.run in won]
     return taken
+
+
+def _mark(transaction: SqlTransaction, jobs: list[Job]) -> set[str]:
+    """Write the claims of jobs that have the same fence; the runs of those that are ours by it."""
+    columns = RUN_QUEUE.c
+    first = jobs[0]
+    values = {
+        "queue_state": _CLAIMED,
+        "owner_id": first.owner,
+        "lease_until": first.lease_until,
+        "fence_no": first.fence,
+    }
+    won: set[str] = set()
+    for some in some_at_a_time([job.run for job in jobs]):
+        these = columns.run_id.in_(some)
+        unchanged = (columns.queue_state == _READY, columns.fence_no == first.fence - 1)
+        change = update(RUN_QUEUE).where(these, *unchanged)
+        one_more = {"attempt_no": columns.attempt_no + literal_column("1")}
+        if transaction.write(change.values(one_more), values).rowcount == len(some):
+            won.update(some)
+            continue
+        # Without a hold on what was seen others may have been first: then it is theirs.
+        ours = (columns.owner_id == first.owner, columns.fence_no == first.fence)
+        mine = select(columns.run_id).where(these, columns.queue_state == _CLAIMED, *ours)
+        won.update(row.run_id for row in transaction.rows(mine))
+    return won
 
 
 def _glance(transaction: SqlTransaction, statement: Select[Any], count: int) -> Sequence[Any]:

@@ -6,7 +6,7 @@ still held.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,12 +35,16 @@ class SqlRunQueue:
     def now(self) -> datetime:
         return self._transaction.dialect.now(self._transaction.reading)
 
-    def add(self, job: Job) -> Job:
-        if job.key is not None:
-            digest = key_digest(job.key)
-            lock_key(self._transaction, digest)
-            if job.state is not QueueState.CLAIMED:
-                job = replace(job, state=self._state_of_new(job, digest))
+    def add(self, *jobs: Job) -> Sequence[Job]:
+        free = [row_of(job) for job in jobs if job.key is None]
+        self._transaction.write_many(insert(RUN_QUEUE), free)
+        digests = {job.key: key_digest(job.key) for job in jobs if job.key is not None}
+        self._lock(digests.values())
+        return [job if job.key is None else self._with_key(job, digests[job.key]) for job in jobs]
+
+    def _with_key(self, job: Job, digest: str) -> Job:
+        if job.state is not QueueState.CLAIMED:
+            job = replace(job, state=self._state_of_new(job, digest))
         self._transaction.write(insert(RUN_QUEUE), row_of(job))
         return job
 
@@ -79,17 +83,31 @@ class SqlRunQueue:
         statement = update(RUN_QUEUE).where(*_held_by(lease))
         return self._transaction.write(statement, back).rowcount == 1
 
-    def remove(self, lease: Lease) -> bool:
-        digest = self._lock_key_of(lease.run)
-        statement = delete(RUN_QUEUE).where(*_held_by(lease))
-        if self._transaction.write(statement, {}).rowcount != 1:
-            return False
-        if digest is not None:
-            self._pass_on(digest)
-        return True
+    def remove(self, *leases: Lease) -> int:
+        keys = self._lock_keys_of([lease.run for lease in leases])
+        removed = 0
+        # Each of a key by itself: what is removed decides whether the key is passed on.
+        for lease in leases:
+            if (digest := keys.get(lease.run)) is not None and self._delete([lease]):
+                self._pass_on(digest)
+                removed += 1
+        alike: dict[tuple[str, int], list[Lease]] = {}
+        for lease in leases:
+            if lease.run not in keys:
+                alike.setdefault((lease.owner, lease.fence), []).append(lease)
+        return removed + sum(self._delete(some) for some in alike.values())
+
+    def _delete(self, leases: list[Lease]) -> int:
+        """Delete the jobs of leases that differ in their runs only."""
+        deleted = 0
+        for some in some_at_a_time([lease.run for lease in leases]):
+            these = RUN_QUEUE.c.run_id.in_(some)
+            statement = delete(RUN_QUEUE).where(these, *_claimed_by(leases[0]))
+            deleted += self._transaction.write(statement, {}).rowcount
+        return deleted
 
     def cancel(self, run_id: str) -> QueueState | None:
-        digest = self._lock_key_of(run_id)
+        digest = self._lock_keys_of([run_id]).get(run_id)
         # Between the question and the change another process may have changed the state: then the
         # change finds nothing, and is made from the new state.
         while (job := self.get(run_id)) is not None:
@@ -110,16 +128,22 @@ class SqlRunQueue:
             return QueueState.HELD
         return self._freed(job) if job.state is QueueState.HELD else job.state
 
-    def _lock_key_of(self, run_id: str) -> str | None:
-        """The digest of a job's key, locked; the key of a job never changes."""
+    def _lock_keys_of(self, run_ids: Collection[str]) -> dict[str, str]:
+        """The digests of those jobs' keys that have one, locked; the key of a job never changes."""
         # Also where there is no job: what only reads is refused whatever it finds.
         _ = self._transaction.writing
-        statement = select(RUN_QUEUE.c.job_key_digest).where(RUN_QUEUE.c.run_id == run_id)
-        found = self._transaction.rows(statement)
-        digest: str | None = found[0][0] if found else None
-        if digest is not None:
+        columns = RUN_QUEUE.c
+        keys: dict[str, str] = {}
+        for some in some_at_a_time(run_ids):
+            having = (columns.run_id.in_(some), columns.job_key_digest.is_not(None))
+            statement = select(columns.run_id, columns.job_key_digest).where(*having)
+            keys.update((run_id, digest) for run_id, digest in self._transaction.rows(statement))
+        self._lock(keys.values())
+        return keys
+
+    def _lock(self, digests: Iterable[str]) -> None:
+        for digest in sorted(set(digests)):
             lock_key(self._transaction, digest)
-        return digest
 
     def _is_had(self, digest: str) -> bool:
         """Whether a job that is not held has the key."""
@@ -156,9 +180,12 @@ def _jobs(*conditions: ColumnElement[bool]) -> Select[tuple[object, ...]]:
 
 
 def _held_by(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    return (RUN_QUEUE.c.run_id == lease.run, *_claimed_by(lease))
+
+
+def _claimed_by(lease: Lease) -> tuple[ColumnElement[bool], ...]:
     columns = RUN_QUEUE.c
     return (
-        columns.run_id == lease.run,
         columns.queue_state == _CLAIMED,
         columns.fence_no == lease.fence,
         columns.owner_id == lease.owner,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, insert, literal, literal_column, select, update
+from sqlalchemy import bindparam, func, insert, literal, literal_column, or_, select, update
 
 from ....domain.runs import Run, RunFilter, RunState, StepCount
 from .column_types import UtcTimestamp
@@ -16,6 +16,9 @@ from .some_ids import some_at_a_time
 from .transaction import SqlTransaction
 
 _LIVE = [state.value for state in RunState if not state.final]
+# For many at once a list of values cannot be given.
+_IS_LIVE = or_(*(RUNS.c.run_state == state for state in _LIVE))
+_FINISH = update(RUNS).where(RUNS.c.run_id == bindparam("ended_id"), _IS_LIVE)
 
 
 class SqlRunStore:
@@ -24,15 +27,22 @@ class SqlRunStore:
     def __init__(self, transaction: SqlTransaction) -> None:
         self._transaction = transaction
 
-    def add(self, run: Run, *, request: str | None = None) -> None:
-        self._transaction.write(insert(RUNS), new_row(run))
+    def add(self, *runs: Run, request: str | None = None) -> None:
+        self._transaction.write_many(insert(RUNS), [new_row(run) for run in runs])
         if request is not None:
-            asked = {"request_id": request, "run_id": run.id}
+            asked = {"request_id": request, "run_id": runs[0].id}
             self._transaction.write(insert(RUN_REQUESTS), asked)
 
     def get(self, run_id: str) -> Run | None:
         found = self._transaction.rows(select(RUNS).where(RUNS.c.run_id == run_id))
         return run_of(found[0]) if found else None
+
+    def find(self, run_ids: Collection[str]) -> Sequence[Run]:
+        found: list[Run] = []
+        for some in some_at_a_time(run_ids):
+            statement = select(RUNS).where(RUNS.c.run_id.in_(some)).order_by(RUNS.c.run_id)
+            found += map(run_of, self._transaction.rows(statement))
+        return found
 
     def list(self, wanted: RunFilter) -> Sequence[Run]:
         statement = newest_first(self._transaction, wanted)
@@ -61,9 +71,10 @@ class SqlRunStore:
         values = {"run_state": RunState.PENDING.value, "owner_id": None}
         return self._transaction.write(statement, values).rowcount == 1
 
-    def finish(self, run: Run) -> bool:
-        statement = update(RUNS).where(RUNS.c.run_id == run.id, RUNS.c.run_state.in_(_LIVE))
-        return self._transaction.write(statement, outcome_row(run)).rowcount == 1
+    def finish(self, *runs: Run) -> int:
+        return self._transaction.write_many(
+            _FINISH, [{"ended_id": run.id, **outcome_row(run)} for run in runs]
+        )
 
     def request_cancel(self, run_id: str, at: datetime) -> bool:
         statement = update(RUNS).where(
@@ -73,19 +84,33 @@ class SqlRunStore:
         )
         return self._transaction.write(statement, {"cancel_requested_at": at}).rowcount == 1
 
-    def hold(self, run_id: str) -> Run | None:
-        statement = update(RUNS).where(RUNS.c.run_id == run_id).values(run_state=RUNS.c.run_state)
-        return self.get(run_id) if self._transaction.hold(statement) else None
+    def hold(self, *run_ids: str) -> Sequence[Run]:
+        same = {"run_state": RUNS.c.run_state}
+        for some in some_at_a_time(run_ids):
+            self._transaction.hold(update(RUNS).where(RUNS.c.run_id.in_(some)).values(same))
+        return self.find(run_ids)
 
-    def steps(self, parent: str) -> Sequence[StepCount]:
+    def having_live_parts(self, run_ids: Collection[str]) -> Sequence[str]:
         columns = RUNS.c
-        statement = (
-            select(columns.step_name, columns.run_state, func.count())
-            .where(columns.parent_id == parent, columns.step_name.is_not(None))
-            .group_by(columns.step_name, columns.run_state)
-            .order_by(columns.step_name, columns.run_state)
-        )
-        return [
-            StepCount(step, RunState(state), runs)
-            for step, state, runs in self._transaction.rows(statement)
-        ]
+        found: list[str] = []
+        for some in some_at_a_time(run_ids):
+            live = (columns.parent_id.in_(some), columns.run_state.in_(_LIVE))
+            statement = select(columns.parent_id).where(*live).distinct()
+            found += [row.parent_id for row in self._transaction.rows(statement)]
+        return found
+
+    def steps(self, *parents: str) -> Sequence[StepCount]:
+        columns = RUNS.c
+        found: list[StepCount] = []
+        for some in some_at_a_time(parents):
+            statement = (
+                select(columns.parent_id, columns.step_name, columns.run_state, func.count())
+                .where(columns.parent_id.in_(some), columns.step_name.is_not(None))
+                .group_by(columns.parent_id, columns.step_name, columns.run_state)
+                .order_by(columns.parent_id, columns.step_name, columns.run_state)
+            )
+            found += [
+                StepCount(parent, step, RunState(state), runs)
+                for parent, step, state, runs in self._transaction.rows(statement)
+            ]
+        return found

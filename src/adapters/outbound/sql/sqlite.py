@@ -150,6 +150,10 @@ class SqliteDialect:
     def lock_partition(self, connection: Connection, partition: Partition) -> None:
         """Nothing to do: there is one writing transaction at a time."""
 
+    def takes_many(self, *, long_texts: bool) -> bool:
+        del long_texts
+        return True
+
     def hold(self, connection: Connection, statement: Update) -> int:
         return connection.execute(statement).rowcount
 

@@ -73,9 +73,23 @@ class SqlTransaction:
             require_fitting(statement.table, values)
         return self.writing.execute(statement, values)
 
-    def hold(self, statement: Update) -> bool:
-        """Hold a row by a change that changes nothing; False when there is none."""
-        return self.dialect.hold(self.writing, statement) == 1
+    def write_many(
+        self, statement: Insert | Update, rows: list[dict[str, Any]], *, long_texts: bool = False
+    ) -> int:
+        """Execute the statement for each row, in their order; how many rows it has changed.
+
+        ``long_texts`` says that the rows may hold texts that some databases take no more than one
+        at a time.
+        """
+        if not rows:
+            return 0
+        if len(rows) > 1 and self.dialect.takes_many(long_texts=long_texts):
+            return self.write(statement, rows).rowcount
+        return sum(self.write(statement, row).rowcount for row in rows)
+
+    def hold(self, statement: Update) -> int:
+        """Hold rows by a change that changes nothing; how many there are."""
+        return self.dialect.hold(self.writing, statement)
 
     def frames(
         self, statement: Select[Any], schema: Mapping[str, pl.DataType], size: int

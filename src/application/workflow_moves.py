@@ -1,0 +1,200 @@
+"""One workflow's run as it moves on: the runs of its next steps, and its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from ..domain.errors import Category, ErrorContext, SpineError, ValidationError
+from ..domain.plans import Counts, Plan, PlannedStep, condition, filled
+from ..domain.queueing import HEAD_START
+from ..domain.references import Scope
+from ..domain.runs import Run, RunFilter, RunState, Trigger
+from ..ports.runtime import Ids
+from ..ports.storage import UnitOfWork
+from .planned_runs import NewRuns
+
+MOST_ITEMS = 10_000
+"""A step is done for at most so many items of a list."""
+
+
+@dataclass(slots=True)
+class WorkflowMoves:
+    """What becomes of a workflow's run, which the caller holds. ``new`` takes its new runs."""
+
+    unit: UnitOfWork
+    run: Run
+    plan: Plan
+    ids: Ids
+    new: NewRuns
+    at: datetime
+    _outputs: dict[str, Any] = field(default_factory=dict)
+
+    def note_outputs(self, ended: Iterable[Run]) -> None:
+        """What steps returned that have just ended: it need not be asked of the store."""
+        for run in ended:
+            if run.step is not None and run.item is None and run.state is RunState.SUCCEEDED:
+                self._outputs[run.step] = run.output
+
+    def start(self, step: PlannedStep) -> Sequence[Run] | None:
+        """Queue the runs of a step; workflows that began with it.
+
+        None when it ended at once, which is noted: something may follow from that.
+        """
+        try:
+            asked = condition(step)
+            if asked is not None and not asked.holds(self._scope()):
+                reason = f"skipped, because {asked.text} does not hold"
+                self.add(step, RunState.SKIPPED, warnings=(reason,))
+                return None
+            prepared = self._prepared(step)
+        except ValidationError as error:
+            # What the steps have returned is not what this one asks for.
+            self.add(step, RunState.FAILED, error=error)
+            return None
+        if not prepared:
+            self.add(step, RunState.SUCCEEDED, metrics={"items": 0})
+            return None
+        return [run for run, queued in map(self._queue, prepared) if not queued]
+
+    def add(self, step: PlannedStep, state: RunState, **outcome: Any) -> None:
+        """Note a step that ended before it began."""
+        run = replace(self._new(step, None, {}), state=state, finished_at=self.at, **outcome)
+        if run.error is not None:
+            run.error.within(ErrorContext(run=run.id, pipeline=run.pipeline, step=step.name))
+        self.new.end(run)
+
+    def ended(self, state: RunState, counts: Counts) -> Run:
+        """The workflow's run with its outcome."""
+        good = [name for name, states in counts.items() if set(states) == {RunState.SUCCEEDED}]
+        error = None
+        if state is RunState.FAILED:
+            error = self._failure(counts, len(good))
+        elif state is RunState.CANCELLED:
+            error = SpineError(
+                "the workflow was cancelled",
+                category=Category.TRANSIENT,
+                hint=f"spine runs retry {self.run.id} goes on with what is not done",
+                retryable=False,
+            )
+        if error is not None:
+            error.within(ErrorContext(run=self.run.id, pipeline=self.run.pipeline))
+        return replace(
+            self.run,
+            state=state,
+            finished_at=self.at,
+            metrics={"steps": len(self.plan.steps), "steps_succeeded": len(good)},
+            output=self._output() if state is RunState.SUCCEEDED else None,
+            error=error,
+        )
+
+    def _failure(self, counts: Counts, good: int) -> SpineError:
+        failed = self.unit.runs.list(RunFilter(parent=self.run.id, state=RunState.FAILED, limit=20))
+        told = {str(run.step): run for run in reversed(failed)}
+        states = {
+            name: min(states, key=_SEVERITY.index)
+            for name, states in counts.items()
+            if set(states) != {RunState.SUCCEEDED}
+        }
+        return SpineError(
+            f"{len(self.plan.steps) - good} of {len(self.plan.steps)} steps of "
+            f"{self.run.pipeline} did not succeed: "
+            + ", ".join(f"{name} {state.value}" for name, state in states.items())
+            + "".join(f"; {name}: {r.error.message}" for name, r in told.items() if r.error),
+            category=Category.TRANSFORM,
+            hint=f"mend it, then spine runs retry {self.run.id}: what is done is not done again",
+            cause=next((run.error for run in told.values() if run.error), None),
+        )
+
+    def _output(self) -> dict[str, Any]:
+        """What the steps returned that no other step comes after."""
+        before = {name for step in self.plan.steps for name in step.after}
+        return {
+            step.name: self._returned(step.name)
+            for step in self.plan.steps
+            if step.name not in before
+        }
+
+    def _prepared(self, step: PlannedStep) -> list[tuple[PlannedStep, int | None, dict[str, Any]]]:
+        """The runs of a step: the number of the item, if there are some, and the parameters."""
+        if step.each is None:
+            return [(step, None, self._parameters(step))]
+        items = enumerate(self._items(step))
+        return [(step, number, self._parameters(step, item)) for number, item in items]
+
+    def _queue(self, of: tuple[PlannedStep, int | None, dict[str, Any]]) -> tuple[Run, bool]:
+        step, item, parameters = of
+        run = self._new(step, item, parameters)
+        # A workflow that is under way is finished before others are begun.
+        ranked_at = min(self.at, self.run.created_at) - self.plan.priority * HEAD_START
+        return run, self.new.queue(run, step, ranked_at, self.plan.attached_to)
+
+    def _new(self, step: PlannedStep, item: int | None, parameters: dict[str, Any]) -> Run:
+        return Run(
+            id=self.ids.new(),
+            pipeline=step.pipeline,
+            parameters=parameters,
+            state=RunState.PENDING,
+            created_at=self.at,
+            parent=self.run.id,
+            step=step.name,
+            item=item,
+            trigger=Trigger.WORKFLOW,
+            partition=filled(step.partition, parameters),
+            force=self.run.force,
+            plan=None if step.plan is None else step.plan.to_dict(),
+        )
+
+    def _parameters(self, step: PlannedStep, item: Any = None) -> dict[str, Any]:
+        scope = self._scope(item)
+        found = {name: scope.resolve(value) for name, value in step.parameters.items()}
+        parameters = {name: value for name, value in found.items() if value is not None}
+        for template in (step.key, step.partition):
+            filled(template, parameters)  # what does not fit is found before anything is queued
+        return parameters
+
+    def _scope(self, item: Any = None) -> Scope:
+        return Scope(self.run.parameters, self._returned, item)
+
+    def _items(self, step: PlannedStep) -> list[Any]:
+        found = self._scope().resolve(step.each)
+        if not isinstance(found, list):
+            raise ValidationError(
+                f"{step.each} of step {step.name!r} is {type(found).__name__}, not a list",
+                hint="return a list from the step before, or give one",
+            )
+        if len(found) > MOST_ITEMS:
+            raise ValidationError(
+                f"step {step.name!r} would be done for {len(found):,} items",
+                hint=f"at most {MOST_ITEMS:,} are done; let each do several",
+            )
+        return found
+
+    def _returned(self, name: str) -> Any:
+        """What a step returned; asked of the store once, however many items ask for it."""
+        if name not in self._outputs:
+            self._outputs[name] = self._stored_output(name)
+        return self._outputs[name]
+
+    def _stored_output(self, name: str) -> Any:
+        """A list, in the order of its items, for a step that has some."""
+        step = self.plan.step(name)
+        runs = self.unit.runs.list(
+            RunFilter(parent=self.run.id, step=name, state=RunState.SUCCEEDED, limit=MOST_ITEMS)
+        )
+        if step is not None and step.each is not None:
+            items = sorted((run for run in runs if run.item is not None), key=lambda r: r.item or 0)
+            return [run.output for run in items]
+        return runs[0].output if runs else None
+
+
+_SEVERITY = (
+    RunState.FAILED,
+    RunState.CANCELLED,
+    RunState.SKIPPED,
+    RunState.RUNNING,
+    RunState.PENDING,
+    RunState.SUCCEEDED,
+)
