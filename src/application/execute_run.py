@@ -257,7 +257,9 @@ class _Attempt:
             result = Result.failure(as_spine_error(error, doing=f"pipeline {name}"))
         if result.error is not None:
             result.error.within(context.where)
-        return work.masking.result(replace(result, warnings=(*context.warnings, *result.warnings)))
+        if context.warnings:
+            result = replace(result, warnings=(*context.warnings, *result.warnings))
+        return work.masking.result(result)
 
     def _finished(self, result: Result[Any], state: RunState | None = None) -> Run:
         return replace(
@@ -311,6 +313,8 @@ def _as_result(returned: Any) -> Result[Any]:
             "a pipeline returns a Result, a mapping of metrics or None, not "
             + type(returned).__name__
         )
+    if not returned.metrics:
+        return returned
     metrics = {name: _metric(name, value) for name, value in returned.metrics.items()}
     return replace(returned, metrics=metrics)
 

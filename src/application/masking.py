@@ -40,6 +40,8 @@ class Masking:
 
     def result(self, result: Result[Any]) -> Result[Any]:
         """The same envelope, its error, metrics and warnings fit to be stored and shown."""
+        if result.error is None and not result.metrics and not result.warnings:
+            return result
         return replace(
             result,
             error=None if result.error is None else self._error(result.error),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..domain.backfills import Backfill
 from ..domain.plans import Counts, Plan, next_moves
@@ -17,6 +18,8 @@ from ..ports.storage import UnitOfWork
 from .backfill_progression import BackfillProgression
 from .planned_runs import NewRuns
 from .workflow_moves import WorkflowMoves
+
+_MOST_PLANS = 100
 
 Held = Mapping[str, Run]
 """Runs of workflows that are held, by id."""
@@ -28,6 +31,9 @@ class Progression:
 
     ids: Ids
     backfills: BackfillProgression
+    _plans: dict[int, tuple[Mapping[str, Any], Plan]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def hold_above(self, unit: UnitOfWork, runs: Sequence[Run]) -> Held:
         """Hold what the end of ``runs`` may move on, from the top, before anything below it.
@@ -38,10 +44,10 @@ class Progression:
         backfills = {run.backfill for run in runs if run.parent is None and run.backfill}
         levels: list[set[str]] = []
         while wanted:
-            above = unit.runs.find(wanted)
-            levels.append({run.id for run in above if run.plan is not None})
-            wanted = {run.parent for run in above if run.parent is not None}
-            backfills |= {run.backfill for run in above if run.parent is None and run.backfill}
+            above = unit.runs.places(wanted)
+            levels.append({place.run for place in above if place.is_workflow})
+            wanted = {place.parent for place in above if place.parent is not None}
+            backfills |= {p.backfill for p in above if p.parent is None and p.backfill}
         for backfill in sorted(backfills):
             unit.backfills.hold(backfill)
         held: Held = {}
@@ -55,7 +61,7 @@ class Progression:
         above = {run.parent for run in runs if run.parent is not None}
         # Where none of them was PENDING, none above them is.
         while above and unit.runs.begin(above, owner=owner, at=at):
-            above = {run.parent for run in unit.runs.find(above) if run.parent is not None}
+            above = {place.parent for place in unit.runs.places(above) if place.parent}
 
     def after(self, unit: UnitOfWork, runs: Sequence[Run], held: Held | None = None) -> None:
         """Go on with what waited for the end of ``runs``.
@@ -97,12 +103,11 @@ class Progression:
         ended: Mapping[str, Sequence[Run]] | None = None,
     ) -> None:
         """``ended`` are runs of steps that have just ended, by the run of their workflow."""
-        new = NewRuns()
-        ways = [
-            WorkflowMoves(unit, run, Plan.from_dict(run.plan), self.ids, new, at=unit.queue.now())
-            for run in held
-            if run.plan is not None and not run.state.final
-        ]
+        live = [run for run in held if run.plan is not None and not run.state.final]
+        if not live:
+            return
+        new, at = NewRuns(), unit.queue.now()
+        ways = [WorkflowMoves(unit, run, self._plan(run), self.ids, new, at) for run in live]
         for way in ways:
             way.note_outputs((ended or {}).get(way.run.id, ()))
         while ways:
@@ -121,6 +126,16 @@ class Progression:
             self._end(unit, over)
             self._advance(unit, begun)
             ways = again
+
+    def _plan(self, run: Run) -> Plan:
+        """The plan of a workflow's run. Runs of one workflow have one, which a store gives once."""
+        assert run.plan is not None  # noqa: S101  # it is a workflow's
+        known = self._plans.get(id(run.plan))
+        if known is None or known[0] is not run.plan:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            known = self._plans[id(run.plan)] = (run.plan, Plan.from_dict(run.plan))
+        return known[1]
 
     def _move(self, way: WorkflowMoves, counts: Counts) -> _Moved:
         if way.run.cancel_requested_at is not None:

@@ -113,6 +113,16 @@ class RunFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run stands: what it is a part of, and whether it is itself made of steps."""
+
+    run: str
+    parent: str | None
+    backfill: str | None
+    is_workflow: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StepCount:
     """How many runs of one step of a workflow's run, which is ``parent``, are in one state."""
 

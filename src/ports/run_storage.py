@@ -14,7 +14,7 @@ from typing import Protocol
 from ..domain.backfills import Backfill, BackfillPart, BackfillState, PartState
 from ..domain.queueing import Capacity, Job, Lease, Progress, QueueState
 from ..domain.run_statistics import Purged, StatisticsFilter, StatisticsReport
-from ..domain.runs import LogLine, Run, RunEvent, RunFilter, StepCount
+from ..domain.runs import LogLine, Place, Run, RunEvent, RunFilter, StepCount
 
 
 class RunStore(Protocol):
@@ -32,6 +32,10 @@ class RunStore(Protocol):
 
     def find(self, run_ids: Collection[str]) -> Sequence[Run]:
         """Those of the runs that are there, by ascending id."""
+        ...
+
+    def places(self, run_ids: Collection[str]) -> Sequence[Place]:
+        """Where those of the runs stand that are there, in no order. It never changes."""
         ...
 
     def list(self, wanted: RunFilter) -> Sequence[Run]:

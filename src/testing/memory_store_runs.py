@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ..domain.errors import LoadError, SpineError
-from ..domain.runs import Run, RunFilter, RunState, StepCount
+from ..domain.runs import Place, Run, RunFilter, RunState, StepCount
 from .memory_store_state import MemoryState, MemoryTransaction, as_json, as_utc, as_utc_or_none
 
 
@@ -36,6 +36,12 @@ class MemoryRunStore:
 
     def find(self, run_ids: Collection[str]) -> tuple[Run, ...]:
         return _those(self._transaction.reading, run_ids)
+
+    def places(self, run_ids: Collection[str]) -> tuple[Place, ...]:
+        return tuple(
+            Place(run.id, run.parent, run.backfill, run.plan is not None)
+            for run in self.find(run_ids)
+        )
 
     def begin(self, run_ids: Collection[str], *, owner: str, at: datetime) -> int:
         state = self._transaction.writing

@@ -97,12 +97,12 @@ def claim_runs(store: Store, capacity: Capacity | None = None) -> list[str]:
     return [job.run for job in claim(store, capacity)]
 
 
-def remove(store: Store, *leases: Lease) -> int:
-    """Remove and commit."""
+def remove(store: Store, *leases: Lease) -> bool:
+    """Remove and commit; whether all of the leases were the present ones."""
     with store.write() as unit:
         removed = unit.queue.remove(*leases)
         unit.commit()
-    return removed
+    return removed == len(leases)
 
 
 def put_back(store: Store, job: Job, **changes: Any) -> bool:

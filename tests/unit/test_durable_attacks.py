@@ -278,7 +278,7 @@ def test_a_worker_takes_back_nothing_of_its_own() -> None:
     house.submit("a.flaky")
     with house.store.write() as unit:
         capacity = Capacity("here#1", 1, LEASE, house.here.catalog.lanes)
-        [job] = house.here.lifecycle.claim(unit, capacity)
+        job = house.here.lifecycle.claim(unit, capacity)[0].job
         unit.commit()
     house.clock.pass_by(LEASE.total_seconds() + 1)
 

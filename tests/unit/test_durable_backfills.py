@@ -158,7 +158,7 @@ def test_a_cancelled_backfill_ends_what_waits_and_tells_what_is_executed(
     made, _ = house.create_backfill(request())
     capacity = Capacity("other#1", 1, LEASE, house.here.catalog.lanes)
     with house.store.write() as unit:
-        [job] = house.here.lifecycle.claim(unit, capacity)
+        job = house.here.lifecycle.claim(unit, capacity)[0].job
         unit.commit()
 
     assert house.control_backfill.cancel(made.id).state is BackfillState.CANCELLED

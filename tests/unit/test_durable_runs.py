@@ -43,7 +43,7 @@ def claimed(house: DurableHouse, owner: str = "other#1", jobs: int = 1) -> list[
     """Jobs that a worker has taken, and does not execute."""
     capacity = Capacity(owner, jobs, LEASE, house.here.catalog.lanes)
     with house.store.write() as unit:
-        found = list(house.here.lifecycle.claim(unit, capacity))
+        found = [claim.job for claim in house.here.lifecycle.claim(unit, capacity)]
         unit.commit()
     return found
 

@@ -122,7 +122,7 @@ class RunMachine(RuleBasedStateMachine):
     def take(self, owner: str, jobs: int) -> Any:
         with self.house.store.write() as unit:
             capacity = Capacity(owner, jobs, LEASE, self.house.here.catalog.lanes)
-            taken = list(self.house.here.lifecycle.claim(unit, capacity))
+            taken = [claim.job for claim in self.house.here.lifecycle.claim(unit, capacity)]
             unit.commit()
         active = [k for k in self.known.values() if k.state is RunState.RUNNING and not k.lost]
         room = 2 - sum(k.key is not None for k in active)

@@ -45,12 +45,10 @@ class SqlBackfillStore:
 
     def hold(self, backfill_id: str) -> Backfill | None:
         columns = BACKFILLS.c
-        statement = (
-            update(BACKFILLS)
-            .where(columns.backfill_id == backfill_id)
-            .values(backfill_state=columns.backfill_state)
-        )
-        return self.get(backfill_id) if self._transaction.hold(statement) else None
+        this = columns.backfill_id == backfill_id
+        same = update(BACKFILLS).where(this).values(backfill_state=columns.backfill_state)
+        found = self._transaction.hold(select(BACKFILLS).where(this), same)
+        return _backfill(found[0]) if found else None
 
     def list(self, *, before: str | None = None, limit: int = 50) -> Sequence[Backfill]:
         statement = select(BACKFILLS).order_by(BACKFILLS.c.backfill_id.desc())

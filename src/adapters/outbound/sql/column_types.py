@@ -32,7 +32,9 @@ class UtcTimestamp(TypeDecorator[datetime]):
                 category=Category.VALIDATION,
                 hint="give an aware datetime",
             )
-        return value.astimezone(UTC).replace(tzinfo=None)
+        if value.tzinfo is not UTC:
+            value = value.astimezone(UTC)
+        return value.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         del dialect

@@ -8,7 +8,7 @@ Nothing but this software keeps a reader from writing: Db2 has no read-only tran
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Row,
     Select,
     Table,
     Update,
@@ -203,12 +204,12 @@ class Db2Dialect:
             .values(taken=columns.taken + literal_column("1"))
         )
         held_before = _HOLDS in connection.info
-        if self.hold(connection, take):
+        if self._hold(connection, take):
             return
         self._add_lock(key)
         if not held_before:
             connection.info.pop(_HOLDS, None)
-        self.hold(connection, take)
+        self._hold(connection, take)
 
     def _add_lock(self, key: Mapping[str, Any]) -> None:
         """Add the row in a transaction of its own: in ours, others could not see it and wait."""
@@ -219,11 +220,17 @@ class Db2Dialect:
             if error.context.metadata.get("fault") not in (Fault.UNIQUE, Fault.LOCK_TIMEOUT):
                 raise
 
-    def takes_many(self, *, long_texts: bool) -> bool:
-        del long_texts
+    @property
+    def takes_many(self) -> bool:
         return False  # no long text in bulk, and no count of what was changed
 
-    def hold(self, connection: Connection, statement: Update) -> int:
+    def hold(
+        self, connection: Connection, statement: Select[Any], same: Update
+    ) -> Sequence[Row[Any]]:
+        self._hold(connection, same)
+        return connection.execute(statement).all()
+
+    def _hold(self, connection: Connection, statement: Update) -> int:
         if _HOLDS not in connection.info:
             return self._patiently(lambda: connection.execute(statement).rowcount)
         try:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 import polars as pl
-from sqlalchemy import Column, Connection, Engine, Select, Table, Update
+from sqlalchemy import Column, Connection, Engine, Row, Select, Table, Update
 
 from ....domain.captures import Partition
 from ....domain.errors import SpineError
@@ -95,17 +95,18 @@ class Dialect(Protocol):
         """Hold the partition until the transaction ends."""
         ...
 
-    def takes_many(self, *, long_texts: bool) -> bool:
-        """Whether a statement takes many rows at once, and tells how many it has changed.
-
-        ``long_texts``: where they may be longer than what fits a VARCHAR.
-        """
+    @property
+    def takes_many(self) -> bool:
+        """Whether a statement takes many rows of any texts at once, and tells how many it changed."""
         ...
 
-    def hold(self, connection: Connection, statement: Update) -> int:
-        """Hold rows until the transaction ends, by a change of them that changes nothing.
+    def hold(
+        self, connection: Connection, statement: Select[Any], same: Update
+    ) -> Sequence[Row[Any]]:
+        """What a statement selects, held until the transaction ends.
 
-        How many rows there are; waits for others as long as is allowed.
+        ``same`` changes nothing of the same rows, for databases that hold by changes only. Waits
+        for others as long as is allowed.
         """
         ...
 

@@ -7,6 +7,7 @@ takes and another refuses could never be moved from the one to the other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import FromClause, String
@@ -24,11 +25,20 @@ def require_fitting(
 
     ``values`` are those of one row or of some rows, by the names of columns.
     """
+    lengths = _lengths(table)
     for row in [values] if isinstance(values, Mapping) else values:
         for name, value in row.items():
-            column = table.c.get(name)
-            if isinstance(value, str) and column is not None and isinstance(column.type, String):
-                _require(f"{table.description}.{name}", value, column.type.length)
+            if value.__class__ is str and name in lengths:
+                length = lengths[name]
+                plainly = value.isascii() and "\0" not in value
+                if not plainly or (length is not None and len(value) > length):
+                    _require(f"{table.description}.{name}", value, length)
+
+
+@cache
+def _lengths(table: FromClause) -> dict[str, int | None]:
+    """The columns of texts, with the bytes that fit them."""
+    return {column.key: column.type.length for column in table.c if isinstance(column.type, String)}
 
 
 def _require(column: str, text: str, length: int | None) -> None:

@@ -11,6 +11,11 @@ from ....domain.errors import Category, LoadError
 
 def to_text(value: Any, what: str) -> str:
     """``value`` as JSON text; raises a LoadError that names ``what`` for anything else."""
+    if not value:  # most of what is kept
+        if isinstance(value, Mapping):
+            return "{}"
+        if isinstance(value, list | tuple):
+            return "[]"
     plain = dict(value) if isinstance(value, Mapping) else value
     try:
         return json.dumps(plain, separators=(",", ":"), allow_nan=True)
@@ -25,4 +30,6 @@ def to_text(value: Any, what: str) -> str:
 
 def from_text(text: str) -> Any:
     """The value that :func:`to_text` wrote."""
-    return json.loads(text)
+    if text == "{}":
+        return {}
+    return [] if text == "[]" else json.loads(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Row,
     Select,
     Table,
     Update,
@@ -130,12 +131,16 @@ class PostgresDialect:
         status = _driver(connection).info.transaction_status
         return status is psycopg.pq.TransactionStatus.INTRANS
 
-    def takes_many(self, *, long_texts: bool) -> bool:
-        del long_texts
+    @property
+    def takes_many(self) -> bool:
         return True
 
-    def hold(self, connection: Connection, statement: Update) -> int:
-        return connection.execute(statement).rowcount
+    def hold(
+        self, connection: Connection, statement: Select[Any], same: Update
+    ) -> Sequence[Row[Any]]:
+        del same
+        # Others may refer to the rows meanwhile, as new parts of a run do.
+        return connection.execute(statement.with_for_update(key_share=True)).all()
 
     def limit_waiting(self, connection: Connection, seconds: float) -> None:
         _set_local(connection, "lock_timeout", seconds)

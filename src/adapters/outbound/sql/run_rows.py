@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from ....domain.errors import SpineError
@@ -70,7 +71,7 @@ def run_of(row: Any) -> Run:
         attempt=row.attempt_no or 0,
         force=row.forced == 1,
         output=_restored(row.output_json),
-        plan=_restored(row.plan_json),
+        plan=None if row.plan_json is None else _plan(row.plan_json),
         retry_of=row.retry_of_id,
         backfill=row.backfill_id,
         cancel_requested_at=row.cancel_requested_at,
@@ -83,3 +84,9 @@ def _optional(value: Any, what: str) -> str | None:
 
 def _restored(text: str | None) -> Any:
     return None if text is None else from_text(text)
+
+
+@lru_cache(maxsize=64)
+def _plan(text: str) -> Any:
+    """Runs of one workflow have one plan; nobody changes it."""
+    return from_text(text)

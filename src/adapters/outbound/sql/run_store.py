@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, insert, literal, literal_column, or_, select, update
+from sqlalchemy import bindparam, case, func, insert, literal, literal_column, or_, select, update
 
-from ....domain.runs import Run, RunFilter, RunState, StepCount
+from ....domain.runs import Place, Run, RunFilter, RunState, StepCount
 from .column_types import UtcTimestamp
 from .run_listing import newest_first
 from .run_rows import new_row, outcome_row, run_of
@@ -42,6 +42,22 @@ class SqlRunStore:
         for some in some_at_a_time(run_ids):
             statement = select(RUNS).where(RUNS.c.run_id.in_(some)).order_by(RUNS.c.run_id)
             found += map(run_of, self._transaction.rows(statement))
+        return found
+
+    def places(self, run_ids: Collection[str]) -> Sequence[Place]:
+        columns = RUNS.c
+        planned = case(
+            (columns.plan_json.is_(None), literal_column("0")), else_=literal_column("1")
+        )
+        found: list[Place] = []
+        for some in some_at_a_time(run_ids):
+            statement = select(
+                columns.run_id, columns.parent_id, columns.backfill_id, planned
+            ).where(columns.run_id.in_(some))
+            found += [
+                Place(run, parent, backfill, is_workflow=plan == 1)
+                for run, parent, backfill, plan in self._transaction.rows(statement)
+            ]
         return found
 
     def list(self, wanted: RunFilter) -> Sequence[Run]:
@@ -85,10 +101,14 @@ class SqlRunStore:
         return self._transaction.write(statement, {"cancel_requested_at": at}).rowcount == 1
 
     def hold(self, *run_ids: str) -> Sequence[Run]:
-        same = {"run_state": RUNS.c.run_state}
+        columns = RUNS.c
+        found: list[Run] = []
         for some in some_at_a_time(run_ids):
-            self._transaction.hold(update(RUNS).where(RUNS.c.run_id.in_(some)).values(same))
-        return self.find(run_ids)
+            these = columns.run_id.in_(some)
+            statement = select(RUNS).where(these).order_by(columns.run_id)
+            same = update(RUNS).where(these).values(run_state=columns.run_state)
+            found += map(run_of, self._transaction.hold(statement, same))
+        return found
 
     def having_live_parts(self, run_ids: Collection[str]) -> Sequence[str]:
         columns = RUNS.c

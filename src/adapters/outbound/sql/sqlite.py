@@ -5,14 +5,25 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import URL, Column, Connection, Engine, Select, Table, Update, create_engine, event
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    Table,
+    Update,
+    create_engine,
+    event,
+)
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -150,12 +161,15 @@ class SqliteDialect:
     def lock_partition(self, connection: Connection, partition: Partition) -> None:
         """Nothing to do: there is one writing transaction at a time."""
 
-    def takes_many(self, *, long_texts: bool) -> bool:
-        del long_texts
+    @property
+    def takes_many(self) -> bool:
         return True
 
-    def hold(self, connection: Connection, statement: Update) -> int:
-        return connection.execute(statement).rowcount
+    def hold(
+        self, connection: Connection, statement: Select[Any], same: Update
+    ) -> Sequence[Row[Any]]:
+        del same  # whoever writes holds everything
+        return connection.execute(statement).all()
 
     def limit_waiting(self, connection: Connection, seconds: float) -> None:
         """Nothing to do: a transaction that writes has waited before it began."""

@@ -73,23 +73,17 @@ class SqlTransaction:
             require_fitting(statement.table, values)
         return self.writing.execute(statement, values)
 
-    def write_many(
-        self, statement: Insert | Update, rows: list[dict[str, Any]], *, long_texts: bool = False
-    ) -> int:
-        """Execute the statement for each row, in their order; how many rows it has changed.
-
-        ``long_texts`` says that the rows may hold texts that some databases take no more than one
-        at a time.
-        """
+    def write_many(self, statement: Insert | Update, rows: list[dict[str, Any]]) -> int:
+        """Execute the statement for each row, in their order; how many rows it has changed."""
         if not rows:
             return 0
-        if len(rows) > 1 and self.dialect.takes_many(long_texts=long_texts):
+        if len(rows) > 1 and self.dialect.takes_many:
             return self.write(statement, rows).rowcount
         return sum(self.write(statement, row).rowcount for row in rows)
 
-    def hold(self, statement: Update) -> int:
-        """Hold rows by a change that changes nothing; how many there are."""
-        return self.dialect.hold(self.writing, statement)
+    def hold(self, statement: Select[Any], same: Update) -> Sequence[Any]:
+        """What the statement selects, held; ``same`` changes nothing of the same rows."""
+        return self.dialect.hold(self.writing, statement, same)
 
     def frames(
         self, statement: Select[Any], schema: Mapping[str, pl.DataType], size: int
