@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from market_spine import Step, pipeline, workflow
+import time
+
+from market_spine import Result, Step, pipeline, workflow
 from market_spine.application.context import RunContext
 
 
@@ -20,3 +22,9 @@ graph = workflow(
         for place, name in enumerate(STEPS)
     ),
 )
+
+
+@pipeline("noop.begun")
+def begun(context: RunContext) -> Result[float]:
+    """Tells when its code was begun."""
+    return Result.success(time.time())

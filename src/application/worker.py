@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -23,6 +24,7 @@ from ..domain.errors import (
 from ..domain.queueing import DEFAULT_POOL, Capacity, Job
 from ..domain.runs import LogLine, Run, RunState
 from ..ports.execution import NOT_BEGUN, Ended, Execution, Task
+from ..ports.queue_bell import QueueBell
 from ..ports.runtime import Clock
 from ..ports.storage import Store
 from .catalog import Catalog
@@ -80,7 +82,8 @@ class _Flight:
 class Worker:
     """Works in the thread that calls :meth:`run`; :meth:`stop` and :meth:`abort` come from others.
 
-    ``secrets`` gives the values that the store does not hold for a job.
+    ``secrets`` gives the values that the store does not hold for a job. Without a ``bell`` the
+    queue is looked at every ``poll`` only.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Worker:
         execution: Execution,
         options: WorkerOptions,
         secrets: Callable[[Job], Mapping[str, Any]] = lambda _: {},
+        bell: QueueBell | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -101,6 +105,7 @@ class Worker:
         self._execution = execution
         self._options = options
         self._secrets = secrets
+        self._bell = bell
         self._beat = Heartbeat(store, clock, options.owner, options.lease)
         self._flights: dict[str, _Flight] = {}
         self._unsettled: list[Ended] = []
@@ -134,7 +139,8 @@ class Worker:
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Work until :meth:`stop`, or until ``until`` says so while there is nothing to do."""
-        with self._beat:
+        hearing = nullcontext() if self._bell is None else self._bell.listening(self.wake)
+        with self._beat, hearing:
             while not self._aborted:
                 claimed = self._take() if self._stopping is None else 0
                 ended = self._waited(busy=claimed > 0)

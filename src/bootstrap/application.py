@@ -181,6 +181,7 @@ class Application:
             self.container.lifecycle(),
             execution,
             options,
+            bell=self.container.store(),
         )
         return worker, execution
 

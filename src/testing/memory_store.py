@@ -66,6 +66,7 @@ class MemoryStore:
         self.clock = clock
         self._state = MemoryState()
         self._writer = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
@@ -84,9 +85,20 @@ class MemoryStore:
         finally:
             transaction.close()
 
+    @contextmanager
+    def listening(self, ring: Callable[[], None]) -> Iterator[None]:
+        """Ring at each commit, in the thread that commits."""
+        self._listeners.append(ring)
+        try:
+            yield
+        finally:
+            self._listeners.remove(ring)
+
     def publish(self, state: MemoryState) -> None:
         """Make ``state`` what readers see from now on; called by a unit of work that commits."""
         self._state = state
+        for ring in tuple(self._listeners):
+            ring()
 
     def upgrade(self) -> StoreStatus:
         return self.status()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any, TypeVar
 
 import ibm_db
@@ -252,6 +253,12 @@ class Db2Dialect:
 
     def limit_silence(self, connection: Connection, seconds: float) -> None:
         """Nothing can be said here: thresholds of idle transactions are the administrator's."""
+
+    def ring(self, connection: Connection) -> None:
+        """Nothing is done: nobody hears of it."""
+
+    def listen(self, ring: Callable[[], None], stop: Event) -> None:
+        """Db2 tells nobody of what others have committed."""
 
     def now(self, connection: Connection) -> datetime:
         if self._whole_db2:

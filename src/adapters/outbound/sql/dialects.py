@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from threading import Event
 from typing import Any, Protocol, TypeVar
 
 import polars as pl
@@ -97,7 +98,7 @@ class Dialect(Protocol):
 
     @property
     def takes_many(self) -> bool:
-        """Whether a statement takes many rows of any texts at once, and tells how many it changed."""
+        """Whether a statement takes many rows at once, and tells how many it has changed."""
         ...
 
     def hold(
@@ -116,6 +117,14 @@ class Dialect(Protocol):
 
     def limit_silence(self, connection: Connection, seconds: float) -> None:
         """End the transaction when its client is silent for so long, where the server can."""
+        ...
+
+    def ring(self, connection: Connection) -> None:
+        """Let those who listen know of it when the transaction commits, where it must be said."""
+        ...
+
+    def listen(self, ring: Callable[[], None], stop: Event) -> None:
+        """Call ``ring`` after commits of others, until ``stop``; returns where none are told."""
         ...
 
     def now(self, connection: Connection) -> datetime:

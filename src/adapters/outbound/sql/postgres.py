@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 import polars as pl
@@ -27,6 +29,8 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from ....domain.captures import Partition
 from ....domain.errors import ConfigurationError, SpineError
@@ -37,6 +41,11 @@ from .pools import pool_options
 from .postgres_errors import explain
 from .postgres_frames import csv_chunks, csv_frames
 
+log = logging.getLogger(__name__)
+
+_BELL = "spine_queue"
+_LOOK_UP = 0.2
+_HARK_AGAIN = 2.0  # seconds
 _SCHEMA_LOCK = 0x5350494E45  # "SPINE"
 _SEARCH_PATH = re.compile(r"-c\s*search_path=(\S+)")
 _ISOLATION = {
@@ -147,6 +156,24 @@ class PostgresDialect:
 
     def limit_silence(self, connection: Connection, seconds: float) -> None:
         _set_local(connection, "idle_in_transaction_session_timeout", seconds)
+
+    def ring(self, connection: Connection) -> None:
+        connection.exec_driver_sql(f"NOTIFY {_BELL}").close()
+
+    def listen(self, ring: Callable[[], None], stop: Event) -> None:
+        engine = create_engine(self._url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        while not stop.is_set():
+            try:
+                with engine.connect() as connection:
+                    driver = _driver(connection)
+                    driver.execute(f"LISTEN {_BELL}")
+                    ring()  # what was queued while nobody listened
+                    while not stop.is_set():
+                        for _ in driver.notifies(timeout=_LOOK_UP, stop_after=1):
+                            ring()
+            except (psycopg.Error, SQLAlchemyError) as error:
+                log.debug("the bell of %s is not heard: %s", self.location, error)
+                stop.wait(_HARK_AGAIN)
 
     def now(self, connection: Connection) -> datetime:
         found = connection.exec_driver_sql("SELECT clock_timestamp() AT TIME ZONE 'UTC'")

@@ -31,6 +31,7 @@ class SqlRunQueue:
 
     def __init__(self, transaction: SqlTransaction) -> None:
         self._transaction = transaction
+        self._rung = False
 
     def now(self) -> datetime:
         return self._transaction.dialect.now(self._transaction.reading)
@@ -40,7 +41,10 @@ class SqlRunQueue:
         self._transaction.write_many(insert(RUN_QUEUE), free)
         digests = {job.key: key_digest(job.key) for job in jobs if job.key is not None}
         self._lock(digests.values())
-        return [job if job.key is None else self._with_key(job, digests[job.key]) for job in jobs]
+        queued = [job if job.key is None else self._with_key(job, digests[job.key]) for job in jobs]
+        if any(job.state is QueueState.READY for job in queued):
+            self._ring()
+        return queued
 
     def _with_key(self, job: Job, digest: str) -> Job:
         if job.state is not QueueState.CLAIMED:
@@ -81,6 +85,8 @@ class SqlRunQueue:
             "lease_until": None,
         }
         statement = update(RUN_QUEUE).where(*_held_by(lease))
+        if job.state is QueueState.READY:
+            self._ring()
         return self._transaction.write(statement, back).rowcount == 1
 
     def remove(self, *leases: Lease) -> int:
@@ -168,6 +174,13 @@ class SqlRunQueue:
                 RUN_QUEUE.c.run_id == row.run_id, RUN_QUEUE.c.queue_state == _HELD
             )
             self._transaction.write(change, {"queue_state": self._freed(job_of(row)).value})
+            self._ring()
+
+    def _ring(self) -> None:
+        """Once for a transaction is enough."""
+        if not self._rung:
+            self._rung = True
+            self._transaction.dialect.ring(self._transaction.writing)
 
     def _freed(self, job: Job) -> QueueState:
         """What a held job becomes: one that was to wait still does, until it is due."""

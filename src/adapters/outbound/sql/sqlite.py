@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sqlite3
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import polars as pl
@@ -37,6 +39,11 @@ from .sqlite_values import restored_frame, stored_frame
 CHUNK_ROWS = 10_000
 _ROWS_A_STATEMENT = 100
 # Builds of SQLite exist that take no more than 999 parameters.
+log = logging.getLogger(__name__)
+
+_GLANCE = 0.02
+"""Seconds between two looks whether others have changed the file, which cost next to nothing."""
+_LOOK_LATER = 2.0
 _PARAMETERS_A_STATEMENT = 900
 
 _PRAGMAS = (
@@ -176,6 +183,26 @@ class SqliteDialect:
 
     def limit_silence(self, connection: Connection, seconds: float) -> None:
         """Nothing can be done: there is no server."""
+
+    def ring(self, connection: Connection) -> None:
+        """Nothing to do: whoever listens sees that the file has changed."""
+
+    def listen(self, ring: Callable[[], None], stop: Event) -> None:
+        while not stop.is_set():
+            try:
+                with closing(self._connect(Access.READ)) as connection:
+                    self._watch(connection, ring, stop)
+            except sqlite3.Error as error:
+                log.debug("changes of %s are not seen: %s", self.location, error)
+                stop.wait(_LOOK_LATER)
+
+    def _watch(self, connection: sqlite3.Connection, ring: Callable[[], None], stop: Event) -> None:
+        seen = None
+        while not stop.wait(_GLANCE):
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
+            if version != seen:
+                ring()
+            seen = version
 
     def now(self, connection: Connection) -> datetime:
         found = connection.exec_driver_sql("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 
 from ....ports.storage import StoreStatus, UnitOfWork
 from . import schema  # noqa: F401  # fills the MetaData
@@ -33,6 +34,18 @@ class SqlStore:
     def read(self) -> Iterator[UnitOfWork]:
         with self._database.transaction(Access.READ) as transaction:
             yield SqlUnitOfWork(transaction)
+
+    @contextmanager
+    def listening(self, ring: Callable[[], None]) -> Iterator[None]:
+        stop = Event()
+        listen = self._database.dialect.listen
+        thread = Thread(target=listen, args=(ring, stop), name="queue bell", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
     def upgrade(self) -> StoreStatus:
         return self._admin.upgrade()
