@@ -19,6 +19,7 @@ import polars as pl
 from sqlalchemy import (
     URL,
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Row,
@@ -48,6 +49,7 @@ from .db2_rows import first_rows, load_frame, restored_frame
 from .dialects import Access, S, Space
 from .pools import pool_options
 from .revisions import VERSION
+from .row_updates import update_each
 from .schema_core import PARTITION_LOCKS
 
 T = TypeVar("T")
@@ -221,9 +223,22 @@ class Db2Dialect:
             if error.context.metadata.get("fault") not in (Fault.UNIQUE, Fault.LOCK_TIMEOUT):
                 raise
 
-    @property
-    def takes_many(self) -> bool:
-        return False  # no long text in bulk, and no count of what was changed
+    def insert_rows(
+        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        for row in rows:  # it takes no long text in bulk
+            connection.execute(insert(table), row).close()
+
+    def update_rows(
+        self,
+        connection: Connection,
+        table: Table,
+        key: str,
+        rows: Sequence[Mapping[str, Any]],
+        condition: ColumnElement[bool],
+    ) -> int:
+        # Of many at once it does not tell how many it has changed.
+        return sum(update_each(connection, table, key, [row], condition) for row in rows)
 
     def hold(
         self, connection: Connection, statement: Select[Any], same: Update

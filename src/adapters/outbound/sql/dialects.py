@@ -10,7 +10,7 @@ from threading import Event
 from typing import Any, Protocol, TypeVar
 
 import polars as pl
-from sqlalchemy import Column, Connection, Engine, Row, Select, Table, Update
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, Select, Table, Update
 
 from ....domain.captures import Partition
 from ....domain.errors import SpineError
@@ -96,9 +96,21 @@ class Dialect(Protocol):
         """Hold the partition until the transaction ends."""
         ...
 
-    @property
-    def takes_many(self) -> bool:
-        """Whether a statement takes many rows at once, and tells how many it has changed."""
+    def insert_rows(
+        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Insert rows, which all name the same columns, in their order."""
+        ...
+
+    def update_rows(
+        self,
+        connection: Connection,
+        table: Table,
+        key: str,
+        rows: Sequence[Mapping[str, Any]],
+        condition: ColumnElement[bool],
+    ) -> int:
+        """Write the columns of each row where its ``key`` is and the condition holds; how many."""
         ...
 
     def hold(

@@ -17,6 +17,7 @@ from psycopg import sql
 from sqlalchemy import (
     URL,
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Row,
@@ -40,6 +41,7 @@ from .dialects import Access, S, Space
 from .pools import pool_options
 from .postgres_errors import explain
 from .postgres_frames import csv_chunks, csv_frames
+from .postgres_rows import insert_arrays, update_by_arrays
 
 log = logging.getLogger(__name__)
 
@@ -140,9 +142,20 @@ class PostgresDialect:
         status = _driver(connection).info.transaction_status
         return status is psycopg.pq.TransactionStatus.INTRANS
 
-    @property
-    def takes_many(self) -> bool:
-        return True
+    def insert_rows(
+        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        insert_arrays(connection, table, rows)
+
+    def update_rows(
+        self,
+        connection: Connection,
+        table: Table,
+        key: str,
+        rows: Sequence[Mapping[str, Any]],
+        condition: ColumnElement[bool],
+    ) -> int:
+        return update_by_arrays(connection, table, key, rows, condition)
 
     def hold(
         self, connection: Connection, statement: Select[Any], same: Update

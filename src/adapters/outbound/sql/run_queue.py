@@ -38,7 +38,7 @@ class SqlRunQueue:
 
     def add(self, *jobs: Job) -> Sequence[Job]:
         free = [row_of(job) for job in jobs if job.key is None]
-        self._transaction.write_many(insert(RUN_QUEUE), free)
+        self._transaction.insert_many(RUN_QUEUE, free)
         digests = {job.key: key_digest(job.key) for job in jobs if job.key is not None}
         self._lock(digests.values())
         queued = [job if job.key is None else self._with_key(job, digests[job.key]) for job in jobs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, case, func, insert, literal, literal_column, or_, select, update
+from sqlalchemy import case, func, insert, literal, literal_column, or_, select, update
 
 from ....domain.runs import Place, Run, RunFilter, RunState, StepCount
 from .column_types import UtcTimestamp
@@ -18,7 +18,6 @@ from .transaction import SqlTransaction
 _LIVE = [state.value for state in RunState if not state.final]
 # For many at once a list of values cannot be given.
 _IS_LIVE = or_(*(RUNS.c.run_state == state for state in _LIVE))
-_FINISH = update(RUNS).where(RUNS.c.run_id == bindparam("ended_id"), _IS_LIVE)
 
 
 class SqlRunStore:
@@ -28,7 +27,7 @@ class SqlRunStore:
         self._transaction = transaction
 
     def add(self, *runs: Run, request: str | None = None) -> None:
-        self._transaction.write_many(insert(RUNS), [new_row(run) for run in runs])
+        self._transaction.insert_many(RUNS, [new_row(run) for run in runs])
         if request is not None:
             asked = {"request_id": request, "run_id": runs[0].id}
             self._transaction.write(insert(RUN_REQUESTS), asked)
@@ -88,9 +87,8 @@ class SqlRunStore:
         return self._transaction.write(statement, values).rowcount == 1
 
     def finish(self, *runs: Run) -> int:
-        return self._transaction.write_many(
-            _FINISH, [{"ended_id": run.id, **outcome_row(run)} for run in runs]
-        )
+        rows = [{"run_id": run.id, **outcome_row(run)} for run in runs]
+        return self._transaction.update_many(RUNS, "run_id", rows, _IS_LIVE)
 
     def request_cancel(self, run_id: str, at: datetime) -> bool:
         statement = update(RUNS).where(

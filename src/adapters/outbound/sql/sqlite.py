@@ -17,6 +17,7 @@ import polars as pl
 from sqlalchemy import (
     URL,
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Row,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Update,
     create_engine,
     event,
+    insert,
 )
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import NullPool, QueuePool
@@ -33,6 +35,7 @@ from ....domain.captures import Partition
 from ....domain.errors import ConfigurationError, SpineError
 from .connection_limits import ConnectionLimits
 from .dialects import Access, S, Space
+from .row_updates import update_each
 from .sqlite_errors import explain
 from .sqlite_values import restored_frame, stored_frame
 
@@ -168,9 +171,20 @@ class SqliteDialect:
     def lock_partition(self, connection: Connection, partition: Partition) -> None:
         """Nothing to do: there is one writing transaction at a time."""
 
-    @property
-    def takes_many(self) -> bool:
-        return True
+    def insert_rows(
+        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        connection.execute(insert(table), rows).close()
+
+    def update_rows(
+        self,
+        connection: Connection,
+        table: Table,
+        key: str,
+        rows: Sequence[Mapping[str, Any]],
+        condition: ColumnElement[bool],
+    ) -> int:
+        return update_each(connection, table, key, rows, condition)
 
     def hold(
         self, connection: Connection, statement: Select[Any], same: Update

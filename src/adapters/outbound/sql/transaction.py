@@ -6,12 +6,23 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection, CursorResult, Executable, Insert, Select, Update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Executable,
+    Insert,
+    Select,
+    Table,
+    Update,
+)
 
 from ....domain.errors import Category, ConflictError, LoadError, SpineError
 from .conflicts import forget_conflict, noted_conflict
 from .dialects import Dialect
 from .fitting import require_fitting
+
+_ROWS_A_STATEMENT = 1000
 
 
 class SqlTransaction:
@@ -73,13 +84,26 @@ class SqlTransaction:
             require_fitting(statement.table, values)
         return self.writing.execute(statement, values)
 
-    def write_many(self, statement: Insert | Update, rows: list[dict[str, Any]]) -> int:
-        """Execute the statement for each row, in their order; how many rows it has changed."""
-        if not rows:
-            return 0
-        if len(rows) > 1 and self.dialect.takes_many:
-            return self.write(statement, rows).rowcount
-        return sum(self.write(statement, row).rowcount for row in rows)
+    def insert_many(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows, which all name the same columns, in their order."""
+        connection = self.writing
+        for some in _portions(rows):
+            require_fitting(table, some)
+            self.dialect.insert_rows(connection, table, some)
+
+    def update_many(
+        self,
+        table: Table,
+        key: str,
+        rows: Sequence[Mapping[str, Any]],
+        condition: ColumnElement[bool],
+    ) -> int:
+        """Write each row where its ``key`` is and the condition holds; how many were changed."""
+        connection, changed = self.writing, 0
+        for some in _portions(rows):
+            require_fitting(table, some)
+            changed += self.dialect.update_rows(connection, table, key, some, condition)
+        return changed
 
     def hold(self, statement: Select[Any], same: Update) -> Sequence[Any]:
         """What the statement selects, held; ``same`` changes nothing of the same rows."""
@@ -122,3 +146,8 @@ class SqlTransaction:
         for frames in tuple(self._fetching):
             frames.close()
         self._fetching.clear()
+
+
+def _portions(rows: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    for start in range(0, len(rows), _ROWS_A_STATEMENT):
+        yield rows[start : start + _ROWS_A_STATEMENT]
