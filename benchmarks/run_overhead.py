@@ -52,9 +52,9 @@ class Case:
 
 
 CASES = (
-    Case("sqlite", "inline", 100, 300),
+    Case("sqlite", "inline", 250, 300),
     Case("sqlite", "processes", 8, None),
-    Case("postgres", "inline", 100, 150),
+    Case("postgres", "inline", 250, 150),
     Case("postgres", "processes", 8, None),
 )
 

@@ -194,18 +194,18 @@ class _Attempt:
     def _conclude(self, context: RunContext, work: _Work) -> RunOutcome | Finished | None:
         """Do the work, then commit its writes with its outcome, or record the failure alone."""
         started = self.use.clock.monotonic()
-        attempted = self._attempt(context, work)
-        result = wanted = attempted.timed(self.use.clock.monotonic() - started)
+        result = self._attempt(context, work)
         output, size, lost = _output(result, work.masking)
         if lost is not None and self.run.trigger is Trigger.WORKFLOW:
             context.warn(lost)
-            result = wanted = replace(result, warnings=(*result.warnings, lost))
+            result = replace(result, warnings=(*result.warnings, lost))
         found = {"partition": context.partition or self.run.partition, "output": output}
         small = size <= _SMALL_OUTPUT and self.telling.lines <= _FEW_LINES
         if result.ok and not self.alone and small and not context.has_written:
             self.telling.pause()
             lines = self.telling.take_lines()
             return Finished(result.metrics, result.warnings, lines=lines, **found)
+        result = wanted = result.timed(self.use.clock.monotonic() - started)
         run = replace(self._finished(result), **found)
         recorder = self.use.recorder
         try:

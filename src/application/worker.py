@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 30.0
 _LONGEST_STORE_PAUSE = 5.0
 _LONGEST_START = 120.0
-_TOGETHER = 100
+_TOGETHER = 250
 """So many outcomes are recorded in one transaction at most."""
 
 

@@ -26,7 +26,6 @@ from sqlalchemy import (
     Update,
     create_engine,
     event,
-    insert,
 )
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import NullPool, QueuePool
@@ -35,8 +34,8 @@ from ....domain.captures import Partition
 from ....domain.errors import ConfigurationError, SpineError
 from .connection_limits import ConnectionLimits
 from .dialects import Access, S, Space
-from .row_updates import update_each
 from .sqlite_errors import explain
+from .sqlite_rows import insert_tuples, update_by_tuples
 from .sqlite_values import restored_frame, stored_frame
 
 CHUNK_ROWS = 10_000
@@ -174,7 +173,7 @@ class SqliteDialect:
     def insert_rows(
         self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
     ) -> None:
-        connection.execute(insert(table), rows).close()
+        insert_tuples(connection, table, rows)
 
     def update_rows(
         self,
@@ -184,7 +183,7 @@ class SqliteDialect:
         rows: Sequence[Mapping[str, Any]],
         condition: ColumnElement[bool],
     ) -> int:
-        return update_each(connection, table, key, rows, condition)
+        return update_by_tuples(connection, table, key, rows, condition)
 
     def hold(
         self, connection: Connection, statement: Select[Any], same: Update

@@ -1,0 +1,89 @@
+"""Many rows by one statement, made once: SQLAlchemy would look at each value of each row anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Dialect, Table, bindparam, insert, update
+from sqlalchemy.sql.compiler import SQLCompiler
+
+Value = Callable[[Mapping[str, Any]], Any]
+"""What a row gives for one place of a statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    text: str
+    values: tuple[Value, ...]
+
+    def of(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+        return [tuple(value(row) for value in self.values) for row in rows]
+
+
+def insert_tuples(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, which all name the same columns, in their order."""
+    statement = _insertion(table, tuple(rows[0]), connection.dialect)
+    connection.exec_driver_sql(statement.text, statement.of(rows)).close()
+
+
+def update_by_tuples(
+    connection: Connection,
+    table: Table,
+    key: str,
+    rows: Sequence[Mapping[str, Any]],
+    condition: ColumnElement[bool],
+) -> int:
+    """Write the columns of each row where its ``key`` is and the condition holds; how many."""
+    statement = _change(table, key, tuple(rows[0]), condition, connection.dialect)
+    return connection.exec_driver_sql(statement.text, statement.of(rows)).rowcount
+
+
+@cache
+def _insertion(table: Table, names: tuple[str, ...], dialect: Dialect) -> _Statement:
+    statement = insert(table).values({name: bindparam(name) for name in names})
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)  # noqa: S101  # as that of every statement is
+    return _Statement(str(compiled), tuple(_values(compiled, table, dialect)))
+
+
+@cache
+def _change(
+    table: Table,
+    key: str,
+    names: tuple[str, ...],
+    condition: ColumnElement[bool],
+    dialect: Dialect,
+) -> _Statement:
+    written: dict[str, Any] = {name: bindparam(name) for name in names if name != key}
+    this = table.c[key] == bindparam(f"{_THIS}{key}")
+    compiled = update(table).where(this, condition).values(written).compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)  # noqa: S101  # as that of every statement is
+    return _Statement(str(compiled), tuple(_values(compiled, table, dialect)))
+
+
+_THIS = "this_"  # the name of the key's column could be that of a value
+
+
+def _values(compiled: SQLCompiler, table: Table, dialect: Dialect) -> Iterator[Value]:
+    for name in compiled.positiontup or ():
+        column = table.c.get(name.removeprefix(_THIS))
+        if column is None:
+            yield _always(compiled.params[name])  # a part of the condition
+            continue
+        convert = column.type.dialect_impl(dialect).bind_processor(dialect)
+        yield _taken(column.key) if convert is None else _converted(column.key, convert)
+
+
+def _always(value: Any) -> Value:
+    return lambda _: value
+
+
+def _taken(name: str) -> Value:
+    return lambda row: row[name]
+
+
+def _converted(name: str, convert: Callable[[Any], Any]) -> Value:
+    return lambda row: convert(row[name])
