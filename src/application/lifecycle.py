@@ -66,7 +66,7 @@ class Lifecycle:
             # Ranked by the store's time, whatever the clock says of the process that asks.
             unit.queue.add(_moved(item.job, at - item.run.created_at))
         else:
-            self.progression.advance(unit, run)
+            self.progression.begin(unit, run)
         return run
 
     def begin(self, unit: UnitOfWork, item: Prepared, owner: str, lease: timedelta) -> Job:
@@ -98,7 +98,7 @@ class Lifecycle:
             ]
         )
         if item.plan is not None:
-            self.progression.advance(unit, run)
+            self.progression.begin(unit, run)
         return job
 
     def claim(self, unit: UnitOfWork, capacity: Capacity) -> Sequence[Claim]:

@@ -86,11 +86,15 @@ class Progression:
             if run.parent is None and run.backfill is not None:
                 of_backfills.setdefault(run.backfill, []).append(run)
         for backfill, some in sorted(of_backfills.items()):
-            self._advance(unit, self.backfills.after(unit, backfill, some))
+            self.begin(unit, *self.backfills.after(unit, backfill, some))
 
     def fill(self, unit: UnitOfWork, backfill: Backfill) -> None:
         """Submit what a backfill, which the caller holds, has room for; end it when it is over."""
-        self._advance(unit, self.backfills.fill(unit, backfill))
+        self.begin(unit, *self.backfills.fill(unit, backfill))
+
+    def begin(self, unit: UnitOfWork, *runs: Run) -> None:
+        """Start the first steps of workflows' runs that nobody else can know of yet."""
+        self._advance(unit, runs, fresh=True)
 
     def advance(self, unit: UnitOfWork, run: Run) -> None:
         """Start, skip or end what can be started, skipped or ended of a workflow's run."""
@@ -101,8 +105,13 @@ class Progression:
         unit: UnitOfWork,
         held: Sequence[Run],
         ended: Mapping[str, Sequence[Run]] | None = None,
+        *,
+        fresh: bool = False,
     ) -> None:
-        """``ended`` are runs of steps that have just ended, by the run of their workflow."""
+        """``ended`` are runs of steps that have just ended, by the run of their workflow.
+
+        Nothing was begun of ``fresh`` runs: what there is of them is not asked.
+        """
         live = [run for run in held if run.plan is not None and not run.state.final]
         if not live:
             return
@@ -110,9 +119,8 @@ class Progression:
         ways = [WorkflowMoves(unit, run, self._plan(run), self.ids, new, at) for run in live]
         for way in ways:
             way.note_outputs((ended or {}).get(way.run.id, ()))
+        counts: Mapping[str, Counts] = {} if fresh else _counts(unit, ways)
         while ways:
-            new.write(unit)
-            counts = _counts(unit, ways)
             over: list[Run] = []
             again: list[WorkflowMoves] = []
             begun: list[Run] = []
@@ -124,8 +132,10 @@ class Progression:
                     again.append(way)
             new.write(unit)
             self._end(unit, over)
-            self._advance(unit, begun)
-            ways = again
+            self.begin(unit, *begun)
+            # What has begun may be over already, and have moved its own workflow on to the end.
+            ways = _still_live(unit, again) if begun else again
+            counts = _counts(unit, ways)
 
     def _plan(self, run: Run) -> Plan:
         """The plan of a workflow's run. Runs of one workflow have one, which a store gives once."""
@@ -184,6 +194,11 @@ def _counts(
     for count in unit.runs.steps(*(way.run.id for way in ways)):
         found.setdefault(count.parent, {}).setdefault(count.step, {})[count.state] = count.runs
     return found
+
+
+def _still_live(unit: UnitOfWork, ways: list[WorkflowMoves]) -> list[WorkflowMoves]:
+    over = {run.id for run in unit.runs.find([way.run.id for way in ways]) if run.state.final}
+    return [way for way in ways if way.run.id not in over]
 
 
 def _event_of_end(run: Run) -> RunEvent:

@@ -70,8 +70,8 @@ class RetryRun:
             if item.plan is None:
                 unit.queue.add(replace(item.job, ranked_at=at))
             else:
-                for begun in self._take_over(unit, old, item, again, at):
-                    self.lifecycle.progression.advance(unit, begun)
+                begun = self._take_over(unit, old, item, again, at)
+                self.lifecycle.progression.begin(unit, *begun)
                 self.lifecycle.progression.advance(unit, item.run)
             run = unit.runs.get(item.run.id) or item.run
             unit.commit()

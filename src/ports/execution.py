@@ -21,8 +21,8 @@ class Task:
     """A claimed run to be executed by whoever loads it from the store under this lease.
 
     ``secrets`` are values that the store must not hold, by the name of the parameter; they go to
-    processes of this machine only. ``known`` is the run as it was claimed, for who executes it in
-    the same process. With ``alone`` its outcome is recorded by who executes it in any case.
+    processes of this machine only. ``known`` is the run as it was claimed, where it need not
+    be loaded any more. With ``alone`` its outcome is recorded by who executes it in any case.
     """
 
     lease: Lease

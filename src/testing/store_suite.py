@@ -9,6 +9,7 @@ from .store_suite_history import StatisticsSuite
 from .store_suite_journal import RunJournalSuite
 from .store_suite_keys import KeySuite
 from .store_suite_leases import LeaseSuite
+from .store_suite_many import ManySuite
 from .store_suite_purge import PurgeSuite
 from .store_suite_queue import RunQueueSuite
 from .store_suite_queue_threads import QueueThreadsSuite
@@ -24,6 +25,7 @@ class StoreSuite(
     RunQueueSuite,
     LeaseSuite,
     KeySuite,
+    ManySuite,
     QueueThreadsSuite,
     RunJournalSuite,
     StatisticsSuite,

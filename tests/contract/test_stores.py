@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from market_spine.adapters.outbound.sql.store import SqlStore
+from market_spine.testing.bell_suite import BellSuite
 from market_spine.testing.memory_store import MemoryStore
 from market_spine.testing.sql_store_suite import SqlStoreSuite
 from market_spine.testing.store_suite import StoreSuite
 
 
-class TestSqliteStore(StoreSuite, SqlStoreSuite):
+class TestSqliteStore(StoreSuite, SqlStoreSuite, BellSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[SqlStore]:
         store = SqlStore(f"sqlite:///{tmp_path / 'spine.db'}")
@@ -20,7 +21,7 @@ class TestSqliteStore(StoreSuite, SqlStoreSuite):
         store.close()
 
 
-class TestPostgresStore(StoreSuite, SqlStoreSuite):
+class TestPostgresStore(StoreSuite, SqlStoreSuite, BellSuite):
     @pytest.fixture
     def store(self, postgres_url: str) -> Iterator[SqlStore]:
         store = SqlStore(postgres_url)
@@ -29,7 +30,7 @@ class TestPostgresStore(StoreSuite, SqlStoreSuite):
         store.close()
 
 
-class TestMemoryStore(StoreSuite):
+class TestMemoryStore(StoreSuite, BellSuite):
     @pytest.fixture
     def store(self) -> MemoryStore:
         return MemoryStore()

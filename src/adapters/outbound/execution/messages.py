@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Any, Self
 
 from ....domain.errors import SpineError
 from ....domain.queueing import Lease
+from ....domain.runs import Run, RunState, Trigger
 from ....ports.execution import Answer, Finished, Task
 
 BEGUN = b"{}\n"
+_TIMES = ("created_at", "started_at", "finished_at", "cancel_requested_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +70,39 @@ def read_reply(line: bytes) -> Reply | None:
 
 def task_line(task: Task) -> bytes:
     """The task for a process of this machine, secrets included."""
-    told = {"lease": asdict(task.lease), "secrets": dict(task.secrets), "alone": task.alone}
+    told = {
+        "lease": asdict(task.lease),
+        "secrets": dict(task.secrets),
+        "alone": task.alone,
+        "known": None if task.known is None else _told(task.known),
+    }
     return _line(told)
 
 
 def read_task(line: bytes) -> Task:
     """The task of a line that :func:`task_line` has made."""
     told = json.loads(line)
-    return Task(Lease(**told["lease"]), told["secrets"], alone=told["alone"])
+    known = None if told["known"] is None else _read(told["known"])
+    return Task(Lease(**told["lease"]), told["secrets"], known, told["alone"])
+
+
+def _told(run: Run) -> dict[str, Any] | None:
+    """What there is to be known of a run that has just been claimed; None for a part of another
+    kind, which is loaded from the store."""
+    if run.error is not None or run.plan is not None:
+        return None
+    told = {item.name: getattr(run, item.name) for item in fields(run)}
+    return {**told, **{name: _text(told[name]) for name in _TIMES}}
+
+
+def _read(told: dict[str, Any]) -> Run:
+    times = {name: told[name] and datetime.fromisoformat(told[name]) for name in _TIMES}
+    kinds = {"state": RunState(told["state"]), "trigger": Trigger(told["trigger"])}
+    return Run(**{**told, **times, **kinds, "warnings": tuple(told["warnings"])})
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 def _line(message: Mapping[str, Any]) -> bytes:
