@@ -27,4 +27,5 @@ graph = workflow(
 @pipeline("noop.begun")
 def begun(context: RunContext) -> Result[float]:
     """Tells when its code was begun."""
+    context.check()
     return Result.success(time.time())

@@ -4,9 +4,9 @@
     python benchmarks/run_overhead.py --only postgres --runs 500
     python benchmarks/run_overhead.py --profile          # where the time of the worker goes
 
-One worker in one process executes runs that were submitted before. Each step is claimed, executed and
-committed before the next one is queued. Side by side stand the commits of one row that the same
-database makes one after the other, and DBOS where it is installed (``pip install dbos``).
+One worker in one process executes runs that were submitted before. Each step is claimed, executed
+and committed before the next one is queued. Side by side stand the commits of one row that the
+same database makes one after the other, and DBOS where it is installed (``pip install dbos``).
 Prints runs/s; a missed goal is a result, not a failure.
 """
 

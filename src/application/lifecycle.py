@@ -22,6 +22,7 @@ from ..ports.runtime import Chance, Processes
 from ..ports.storage import UnitOfWork
 from .progression import Held, Progression
 from .run_endings import cancelled, lease_lost, vanished
+from .run_events import event_of_end, event_of_job
 from .submissions import Prepared
 
 log = logging.getLogger(__name__)
@@ -33,11 +34,6 @@ _PAGE = 500
 _QUICK = 10.0
 """Seconds between two statements of a change of a run; whoever is silent for longer is stopped."""
 _LONGEST_PAUSE = 60.0  # seconds
-_ENDS = {
-    RunState.SUCCEEDED: EventKind.SUCCEEDED,
-    RunState.FAILED: EventKind.FAILED,
-    RunState.CANCELLED: EventKind.CANCELLED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +114,7 @@ class Lifecycle:
             else:  # there must be none
                 log.error("job of run %s has outlived it, and is removed", job.run)
                 unit.queue.remove(job.lease)
-        unit.journal.record(_event(claim.job, EventKind.CLAIMED, at) for claim in claims)
+        unit.journal.record(event_of_job(claim.job, EventKind.CLAIMED, at) for claim in claims)
         self.progression.begin_above(unit, [claim.run for claim in claims], capacity.owner)
         return claims
 
@@ -240,8 +236,7 @@ class Lifecycle:
         ended = replace(run, state=RunState.CANCELLED, error=error, finished_at=at)
         if not unit.runs.finish(ended):
             raise lease_lost(run.id)
-        detail = {"error": error.to_dict()}
-        unit.journal.record([RunEvent(run.id, EventKind.CANCELLED, at, run.attempt, detail=detail)])
+        unit.journal.record([replace(event_of_end(ended, at), attempt=run.attempt)])
         return True
 
     # What the changes above have in common
@@ -255,7 +250,7 @@ class Lifecycle:
         if unit.runs.finish(*runs) != len(runs):
             raise lease_lost(", ".join(run.id for run in runs))
         unit.journal.record(
-            _end_of(lease, run, at) for (lease, _), run in zip(ended, runs, strict=True)
+            event_of_end(run, at, lease) for (lease, _), run in zip(ended, runs, strict=True)
         )
         self._abandon_parts(unit, [run.id for run in runs], at)
         self.progression.after(unit, runs, held)
@@ -318,7 +313,7 @@ class Lifecycle:
             return True
         if not unit.queue.remove(lease):
             return False
-        unit.journal.record([_event(job, kind, unit.queue.now())])
+        unit.journal.record([event_of_job(job, kind, unit.queue.now())])
         if job.cancel_requested:
             ended = replace(
                 run, state=RunState.CANCELLED, error=cancelled(run.id, run.pipeline, run.step)
@@ -350,7 +345,7 @@ class Lifecycle:
         if not unit.queue.put_back(lease, job) or not unit.runs.put_back(lease.run):
             raise lease_lost(lease.run)
         at = unit.queue.now()
-        unit.journal.record([_event(replace(job, owner=lease.owner), kind, at, detail)])
+        unit.journal.record([event_of_job(replace(job, owner=lease.owner), kind, at, detail)])
         self._abandon_parts(unit, [lease.run], at)
 
     def _abandon_parts(self, unit: UnitOfWork, run_ids: Sequence[str], at: datetime) -> None:
@@ -367,9 +362,9 @@ class Lifecycle:
                 unit.queue.cancel(part.id)
             state = RunState.FAILED if part.state is RunState.RUNNING else RunState.CANCELLED
             error = vanished(part, job, 1)
-            if unit.runs.finish(replace(part, state=state, finished_at=at, error=error)):
-                event = RunEvent(part.id, _ENDS[state], at, detail={"error": error.to_dict()})
-                unit.journal.record([event])
+            ended = replace(part, state=state, finished_at=at, error=error)
+            if unit.runs.finish(ended):
+                unit.journal.record([event_of_end(ended, at)])
             self._abandon_parts_of(unit, part.id, at)
 
 
@@ -399,14 +394,3 @@ def _live_parts(unit: UnitOfWork, run_id: str) -> Iterator[Run]:
         ):
             yield from page
             before = page[-1].id
-
-
-def _end_of(lease: Lease, run: Run, at: datetime) -> RunEvent:
-    detail = {} if run.error is None else {"error": run.error.to_dict()}
-    return RunEvent(run.id, _ENDS[run.state], at, run.attempt, lease.fence, lease.owner, detail)
-
-
-def _event(
-    job: Job, kind: EventKind, at: datetime, detail: Mapping[str, Any] | None = None
-) -> RunEvent:
-    return RunEvent(job.run, kind, at, job.attempt, job.fence, job.owner, dict(detail or {}))

@@ -9,6 +9,7 @@ from ..domain.plans import PlannedStep, filled
 from ..domain.queueing import Job
 from ..domain.runs import EventKind, Run, RunEvent
 from ..ports.storage import UnitOfWork
+from .run_events import event_of_end
 from .submissions import private_pool
 
 
@@ -43,9 +44,7 @@ class NewRuns:
 
     def end(self, run: Run) -> None:
         """Store a run that ended before it began."""
-        detail = {} if run.error is None else {"error": run.error.to_dict()}
-        kind = EventKind(run.state.value)
-        self.store(run, RunEvent(run.id, kind, run.created_at, detail=detail))
+        self.store(run, event_of_end(run, run.created_at))
 
     def store(self, run: Run, event: RunEvent) -> None:
         """Store a run that nobody is to execute."""

@@ -12,11 +12,12 @@ from typing import Any
 
 from ..domain.backfills import Backfill
 from ..domain.plans import Counts, Plan, next_moves
-from ..domain.runs import EventKind, Run, RunEvent, RunFilter, RunState
+from ..domain.runs import Run, RunFilter, RunState
 from ..ports.runtime import Ids
 from ..ports.storage import UnitOfWork
 from .backfill_progression import BackfillProgression
 from .planned_runs import NewRuns
+from .run_events import event_of_end
 from .workflow_moves import WorkflowMoves
 
 _MOST_PLANS = 100
@@ -168,12 +169,13 @@ class Progression:
         """Write the ends of workflows, and go on with what waited for them."""
         if not over:
             return
+        at = unit.queue.now()
         for run in over:
             job = unit.queue.get(run.id) if (run.plan or {}).get("attached_to") == run.id else None
             if job is not None:
                 unit.queue.remove(job.lease)
         unit.runs.finish(*over)
-        unit.journal.record(_event_of_end(run) for run in over)
+        unit.journal.record(event_of_end(run, at) for run in over)
         self.after(unit, over)
 
 
@@ -199,12 +201,6 @@ def _counts(
 def _still_live(unit: UnitOfWork, ways: list[WorkflowMoves]) -> list[WorkflowMoves]:
     over = {run.id for run in unit.runs.find([way.run.id for way in ways]) if run.state.final}
     return [way for way in ways if way.run.id not in over]
-
-
-def _event_of_end(run: Run) -> RunEvent:
-    detail = {} if run.error is None else {"error": run.error.to_dict()}
-    assert run.finished_at is not None  # noqa: S101  # it has ended
-    return RunEvent(run.id, EventKind(run.state.value), run.finished_at, detail=detail)
 
 
 def _goes_on(unit: UnitOfWork, ended: Sequence[Run]) -> bool:

@@ -9,20 +9,17 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 from ..domain.errors import (
     Category,
-    ErrorContext,
-    LeaseLostError,
     SpineError,
     as_spine_error,
 )
 from ..domain.queueing import DEFAULT_POOL, Capacity, Job
-from ..domain.runs import LogLine, Run, RunState
+from ..domain.runs import Run
 from ..ports.execution import NOT_BEGUN, Ended, Execution, Task
 from ..ports.queue_bell import QueueBell
 from ..ports.runtime import Clock
@@ -32,7 +29,7 @@ from .heartbeat import Heartbeat, Pulse
 from .lifecycle import Claim, Lifecycle
 from .reaping import reap
 from .run_endings import cancelled, lease_lost
-from .run_recorder import RunRecorder
+from .settling import Flight, Settling
 from .unit_attempts import undisturbed
 
 T = TypeVar("T")
@@ -40,10 +37,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 30.0
-_LONGEST_STORE_PAUSE = 5.0
 _LONGEST_START = 120.0
-_TOGETHER = 250
-"""So many outcomes are recorded in one transaction at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +55,6 @@ class WorkerOptions:
     grace: float = 10.0
     poll: float = 0.5
     reap: float = 2.0
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A task under way. Times are monotonic."""
-
-    claim: Claim
-    since: float
-    begun: float | None = None
-    cancel_since: float | None = None
-    releasing: bool = False
-    ended: bool = False
-
-    @property
-    def job(self) -> Job:
-        return self.claim.job
 
 
 class Worker:
@@ -101,14 +79,12 @@ class Worker:
         self._clock = clock
         self._lanes = catalog.lanes
         self._lifecycle = lifecycle
-        self._recorder = RunRecorder(store, clock, lifecycle)
         self._execution = execution
         self._options = options
         self._secrets = secrets
         self._bell = bell
         self._beat = Heartbeat(store, clock, options.owner, options.lease)
-        self._flights: dict[str, _Flight] = {}
-        self._unsettled: list[Ended] = []
+        self._flights: dict[str, Flight] = {}
         self._successors: dict[str, Claim] = {}
         self._over: dict[str, float] = {}
         self._seen: Pulse | None = None
@@ -117,10 +93,17 @@ class Worker:
         self._wake = threading.Event()
         self._next_reap = 0.0
         self._next_claim = 0.0
-        self._next_settle = 0.0
-        self._store_pause = 0.0
         self._pause = 0.0
         self.taken = 0
+        self._settling = Settling(
+            store,
+            clock,
+            lifecycle,
+            self._flights,
+            self._patiently,
+            self._landed,
+            self._hold_off,
+        )
 
     def stop(self) -> None:
         """Take nothing more; what is under way has the grace time, then it is given back."""
@@ -144,10 +127,10 @@ class Worker:
             while not self._aborted:
                 claimed = self._take() if self._stopping is None else 0
                 ended = self._waited(busy=claimed > 0)
-                self._settle(ended)
+                self._settling.settle(ended)
                 self._watch()
                 # What has ended may have queued what is to follow.
-                idle = not (self._flights or self._unsettled or claimed or ended)
+                idle = not (self._flights or self._settling.left or claimed or ended)
                 if idle and (self._stopping is not None or self._patiently("looking", until)):
                     return
 
@@ -187,18 +170,18 @@ class Worker:
             self._end(earlier, lease_lost(job.run))
             return
         self.taken += 1
-        self._flights[job.run] = _Flight(claim, self._clock.monotonic())
+        self._flights[job.run] = Flight(claim, self._clock.monotonic())
         task = Task(job.lease, dict(self._secrets(job)), claim.run)
         try:
             self._execution.start(task)
         except Exception as error:
             failed = as_spine_error(error, doing=f"starting run {job.run}")
-            self._unsettled.append(Ended(task, failed))
+            self._settling.add(Ended(task, failed))
 
     def _waited(self, *, busy: bool) -> list[Ended]:
         """What has ended; waits a moment where nothing has."""
         pause = 0.0 if busy and len(self._flights) < self._options.jobs else self._options.poll
-        if self._unsettled:
+        if self._settling.left:
             pause = min(pause, 0.1)
         if self._flights:
             # Short, so that a time-out, a cancellation or a stop is noticed soon.
@@ -210,82 +193,9 @@ class Worker:
 
     # Ending
 
-    def _settle(self, ended: list[Ended]) -> None:
-        """Record the end of tasks that have not done so themselves."""
-        finished = [item for item in ended if item.finished is not None]
-        for start in range(0, len(finished), _TOGETHER):
-            self._record(finished[start : start + _TOGETHER])
-        for item in ended:
-            if item.error is not None:
-                self._unsettled.append(item)
-            elif item.finished is None:
-                self._pause = 0.0
-                self._landed(item)
-        if self._clock.monotonic() < self._next_settle:
-            return
-        left, self._unsettled = self._unsettled, []
-        for item in left:
-            settled = partial(self._settled, item)
-            if self._patiently(f"ending run {item.task.run}", settled):
-                self._landed(item)
-            else:
-                self._unsettled.append(item)
-        if not self._unsettled:
-            self._store_pause = 0.0
-            return
-        # The store is away: it is asked less and less often.
-        self._store_pause = min(_LONGEST_STORE_PAUSE, max(0.1, self._store_pause * 2))
-        self._next_settle = self._clock.monotonic() + self._store_pause
-
-    def _record(self, finished: list[Ended]) -> None:
-        """Record outcomes together; each by itself where they cannot be."""
-        ended = [(item, run) for item in finished if (run := self._ended_run(item)) is not None]
-        self._pause = 0.0
-        try:
-            if ended:
-                undisturbed(lambda: self._write(ended))
-        except Exception as error:
-            log.warning("%s outcomes are recorded one by one: %s", len(ended), error)
-            self._unsettled += [item for item, _ in ended]
-            ended = []
-        for item in finished:
-            if item not in self._unsettled:
-                self._landed(item)
-
-    def _ended_run(self, item: Ended) -> Run | None:
-        """The run with its outcome; None when it is in other hands by now."""
-        flight = self._flights.get(item.task.run)
-        found = item.finished
-        if flight is None or flight.job.lease != item.task.lease or found is None:
-            return None
-        return replace(
-            flight.claim.run,
-            state=RunState.SUCCEEDED,
-            metrics=found.metrics,
-            warnings=found.warnings,
-            output=found.output,
-            partition=found.partition,
-        )
-
-    def _write(self, ended: list[tuple[Ended, Run]]) -> None:
-        with self._store.write() as unit:
-            self._lifecycle.finish_all(unit, [(item.task.lease, run) for item, run in ended])
-            unit.journal.log(line for item, _ in ended for line in _lines(item))
-            unit.commit()
-
-    def _record_alone(self, item: Ended) -> None:
-        """Raises a SpineError when the store does not take it now."""
-        run = self._ended_run(item)
-        if run is None:
-            return
-        try:
-            self._recorder.write(item.task.lease, run, lambda unit: unit.journal.log(_lines(item)))
-        except SpineError as error:
-            if error.retryable:
-                raise
-            self._fail(item, replace(run, state=RunState.FAILED, output=None, error=error))
-
     def _landed(self, item: Ended) -> None:
+        if item.error is None:
+            self._pause = 0.0
         flight = self._flights.get(item.task.run)
         if flight is not None and flight.job.lease == item.task.lease:
             del self._flights[item.task.run]
@@ -293,50 +203,6 @@ class Worker:
         successor = self._successors.pop(item.task.run, None)
         if successor is not None:
             self._start(successor)
-
-    def _settled(self, item: Ended) -> bool:
-        flight = self._flights.get(item.task.run)
-        error = item.error
-        if item.finished is not None:
-            self._record_alone(item)
-        if error is None or flight is None:
-            return True
-        begun = not error.context.metadata.get(NOT_BEGUN)
-        away = error.category is Category.DEPENDENCY and error.retryable
-        if flight.releasing or away or not begun:
-            self._release(item, lost=begun and not flight.releasing)
-            if not flight.releasing:
-                self._hold_off()
-            return True
-        with self._store.read() as unit:
-            run = unit.runs.get(item.task.run)
-        if run is not None and not run.state.final:
-            where = ErrorContext(run=run.id, pipeline=run.pipeline, step=run.step)
-            self._fail(item, replace(run, state=RunState.FAILED, error=error.within(where)))
-        return True
-
-    def _fail(self, item: Ended, run: Run) -> None:
-        def write() -> None:
-            with self._store.write() as unit:
-                self._recorder.record(unit, item.task.lease, run)
-                unit.commit()
-
-        self._unless_lost(write)
-
-    def _release(self, item: Ended, *, lost: bool) -> None:
-        def write() -> None:
-            with self._store.write() as unit:
-                if self._lifecycle.release(unit, item.task.lease, lost=lost):
-                    unit.commit()
-
-        log.info("run %s is given back: %s", item.task.run, item.error)
-        self._unless_lost(write)
-
-    def _unless_lost(self, write: Callable[[], None]) -> None:
-        try:
-            undisturbed(write)
-        except LeaseLostError as error:
-            log.info("%s", error)
 
     def _hold_off(self) -> None:
         """Claim more slowly while there is nothing that could execute it."""
@@ -357,7 +223,7 @@ class Worker:
             if why is not None:
                 self._end(flight, why)
 
-    def _end(self, flight: _Flight, why: SpineError) -> None:
+    def _end(self, flight: Flight, why: SpineError) -> None:
         if self._execution.isolated and not flight.ended:
             flight.ended = True
             self._execution.end(flight.job.run, why)
@@ -387,7 +253,7 @@ class Worker:
         with self._store.read() as unit:
             return {run.id: run for run in unit.runs.find([job.run for job in jobs])}
 
-    def _reason(self, flight: _Flight, pulse: Pulse | None, now: float) -> SpineError | None:
+    def _reason(self, flight: Flight, pulse: Pulse | None, now: float) -> SpineError | None:
         """Why a task has to be ended now."""
         job = flight.job
         if pulse is not None and pulse.since > flight.since:
@@ -432,10 +298,6 @@ class Worker:
             self._beat.note_refusal()
             self._next_claim = self._clock.monotonic() + self._options.poll
             return None
-
-
-def _lines(item: Ended) -> tuple[LogLine, ...]:
-    return () if item.finished is None else item.finished.lines
 
 
 def _not_started() -> SpineError:
