@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 
-from market_spine import Result, Step, pipeline, workflow
+from market_spine import Result, Step, days, pipeline, workflow
 from market_spine.application.context import RunContext
 
 
 @pipeline("noop.step", partition="{number}")
 def step(context: RunContext, number: int) -> None:
+    """Does nothing."""
+
+
+@pipeline("noop.day", partitions=days("day"), partition="{day}")
+def a_day(context: RunContext, day: date) -> None:
     """Does nothing."""
 
 

@@ -24,16 +24,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from postgres_place import connect, fresh_schema, postgres
 from refresh_week import say
 
+from market_spine.application.backfills import BackfillRequest
 from market_spine.application.submissions import Submission
 from market_spine.bootstrap.application import Application
 from market_spine.bootstrap.execution import Silent
 from market_spine.bootstrap.settings import load_settings
+from market_spine.domain.backfills import PartState
 from market_spine.domain.runs import RunFilter, RunState
 
 HERE = Path(__file__).parent
@@ -154,7 +157,68 @@ def dbos(url: str, runs: int) -> None:
     command = [sys.executable, str(HERE / "dbos_flow.py"), plain, str(runs)]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     last = (told.stdout.strip() or told.stderr.strip() or "nothing").splitlines()[-1]
-    say(f"postgres, DBOS: {last}")
+    missing = "ModuleNotFoundError" in last
+    say("postgres, DBOS: " + ("not installed: pip install dbos" if missing else last))
+
+
+def latency(backend: str, url: str | None, runs: int) -> None:
+    """From asking for a run until its code begins, with an idle worker in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        with application(home, url, "processes") as app, worker_process(home, url):
+            submit, store = app.submit_run(), app.container.store()
+            took: list[float] = []
+            for number in range(runs + 10):
+                asked = time.time()
+                run = submit(Submission("noop.begun"))
+                while not run.state.final:
+                    time.sleep(0.05)
+                    with store.read() as unit:
+                        run = unit.runs.get(run.id) or run
+                if number >= 10:  # the first ones wait for processes that are not warm yet
+                    took.append((float(run.output) - asked) * 1000)
+    took.sort()
+    middle, late = took[len(took) // 2], took[int(len(took) * 0.99)]
+    met = "met" if middle < 50 and late < 250 else "MISSED"
+    say(
+        f"{backend}, asked to begun on an idle worker: p50 {middle:.0f} ms, p99 {late:.0f} ms, "
+        f"goals 50 and 250: {met}"
+    )
+
+
+@contextmanager
+def worker_process(home: Path, url: str | None) -> Iterator[None]:
+    """``spine worker``, until the end of the context."""
+    settings = {"SPINE_HOME": str(home), "SPINE_MODULES": "noop_flow", "PYTHONPATH": str(HERE)}
+    if url is not None:
+        settings["SPINE_DATABASE_URL"] = url
+    spine = Path(sys.executable).with_name("spine")
+    command = [str(spine), "worker", "--concurrency", "1"]
+    worker = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+def dask(url: str, partitions: int) -> None:
+    """A backfill whose partitions do nothing, on a cluster of this machine."""
+    # Its workers have only their environment to know the store from.
+    os.environ |= {"SPINE_DATABASE_URL": url, "SPINE_MODULES": "noop_flow"}
+    with tempfile.TemporaryDirectory() as folder, application(Path(folder), url, "dask") as app:
+        first = date(1900, 1, 1)
+        last = first + timedelta(days=partitions - 1)
+        made, _ = app.create_backfill()(BackfillRequest("noop.day", first, last, max_active=32))
+        took = drained(app, 8, profile=False)
+        counts = app.read_backfills().counts(made.id)
+        if counts != {PartState.SUCCEEDED: partitions}:
+            raise SystemExit(f"not all partitions succeeded: {counts}")
+    each = took / partitions * 1000
+    met = "met" if each < 20 else "MISSED"
+    say(
+        f"postgres, backfill of {partitions} partitions on Dask: {each:.1f} ms each, goal 20: {met}"
+    )
 
 
 def on_sqlite(options: argparse.Namespace) -> None:
@@ -162,6 +226,8 @@ def on_sqlite(options: argparse.Namespace) -> None:
         say(f"sqlite, commits of one row: {commits_sqlite(Path(folder)):.0f}/s")
     for case in chosen("sqlite", options):
         measure(case, None, options.runs, options.profile)
+    if options.execution is None:
+        latency("sqlite", None, options.asked)
 
 
 def on_postgres(options: argparse.Namespace) -> None:
@@ -173,7 +239,9 @@ def on_postgres(options: argparse.Namespace) -> None:
         say(f"postgres, commits of one row: {rate:.0f}/s")
         for case in chosen("postgres", options):
             measure(case, fresh_schema(server), options.runs, options.profile)
-        if not options.profile:
+        if options.execution is None:
+            latency("postgres", fresh_schema(server), options.asked)
+            dask(fresh_schema(server), options.partitions)
             dbos(server.render_as_string(hide_password=False), min(options.runs, 200))
 
 
@@ -188,6 +256,8 @@ def chosen(backend: str, options: argparse.Namespace) -> list[Case]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=1000, help="five-step runs for each case")
+    parser.add_argument("--asked", type=int, default=200, help="runs for the time until they begin")
+    parser.add_argument("--partitions", type=int, default=10_000, help="of the backfill on Dask")
     parser.add_argument("--only", choices=("sqlite", "postgres"))
     parser.add_argument("--execution", choices=("inline", "processes"))
     parser.add_argument("--profile", action="store_true", help="show where the worker's time goes")

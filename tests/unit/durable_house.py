@@ -24,12 +24,13 @@ from market_spine.application.retry_run import RetryRun
 from market_spine.application.submissions import Submission
 from market_spine.application.submit_run import SubmitRun
 from market_spine.application.worker import Worker, WorkerOptions
+from market_spine.domain.errors import SpineError
 from market_spine.domain.pipelines import Pipeline
 from market_spine.domain.queueing import DEFAULT_POOL
 from market_spine.domain.registry import Registry
 from market_spine.domain.runs import Run, RunFilter
 from market_spine.domain.workflows import Workflow
-from market_spine.ports.execution import Execution
+from market_spine.ports.execution import Ended, Execution, Task
 from market_spine.ports.storage import Store
 from market_spine.testing.faults import Faults
 from market_spine.testing.memory_store import MemoryStore
@@ -158,3 +159,30 @@ class DurableHouse:
     def runs(self) -> list[Run]:
         with self.store.read() as unit:
             return list(unit.runs.list(RunFilter(limit=10_000)))
+
+
+class Slow:
+    """An execution whose answers come when the test says so."""
+
+    isolated = True
+
+    def __init__(self) -> None:
+        self.started: list[Task] = []
+        self.ended: list[Task] = []
+        self.answers: list[Ended] = []
+
+    def start(self, task: Task) -> None:
+        self.started.append(task)
+
+    def begun(self, run: str) -> bool:
+        return True
+
+    def wait(self, seconds: float) -> list[Ended]:
+        found, self.answers = self.answers, []
+        return found
+
+    def end(self, run: str, why: SpineError) -> None:
+        self.ended.append(self.started[-1])
+        self.answers.append(Ended(self.started[-1], why))
+
+    def close(self) -> None: ...

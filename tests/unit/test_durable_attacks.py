@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from durable_house import LEASE, DurableHouse
+from durable_house import LEASE, DurableHouse, Slow
 from test_durable_runs import claimed
 
 from market_spine import Param, Result, RunContext, Step, pipeline, workflow
@@ -82,33 +82,6 @@ def test_a_part_without_a_step_is_cancelled_and_cleaned_up_with_its_run() -> Non
 
     assert house.run("part-1").state.final
     assert house.read.job("part-1") is None, "its key and its slot are taken for ever"
-
-
-class Slow:
-    """An execution whose answers come when the test says so."""
-
-    isolated = True
-
-    def __init__(self) -> None:
-        self.started: list[Task] = []
-        self.ended: list[Task] = []
-        self.answers: list[Ended] = []
-
-    def start(self, task: Task) -> None:
-        self.started.append(task)
-
-    def begun(self, run: str) -> bool:
-        return True
-
-    def wait(self, seconds: float) -> list[Ended]:
-        found, self.answers = self.answers, []
-        return found
-
-    def end(self, run: str, why: SpineError) -> None:
-        self.ended.append(self.started[-1])
-        self.answers.append(Ended(self.started[-1], why))
-
-    def close(self) -> None: ...
 
 
 def test_two_attempts_are_never_executed_at_once_by_one_worker() -> None:

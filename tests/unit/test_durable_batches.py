@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from durable_house import LEASE, DurableHouse
+from durable_house import LEASE, DurableHouse, Slow
 
 from market_spine import Result, RunContext, Step, pipeline, workflow
 from market_spine.adapters.outbound.sql.store import SqlStore
@@ -15,7 +15,7 @@ from market_spine.domain.captures import Capture, Partition
 from market_spine.domain.errors import SpineError
 from market_spine.domain.queueing import Capacity, QueueState
 from market_spine.domain.runs import LogLine, RunState
-from market_spine.ports.execution import Ended, Finished, Task
+from market_spine.ports.execution import Ended, Finished
 from market_spine.testing.memory_store import MemoryStore
 from market_spine.testing.store_suite_samples import NOON
 
@@ -50,30 +50,6 @@ def talk(context: RunContext) -> Result[str]:
     for n in range(60):
         context.log.info("line %s", n)
     return Result.success("x" * 30_000)
-
-
-class Answering:
-    """An execution that answers what it is told to, all at once."""
-
-    isolated = True
-
-    def __init__(self) -> None:
-        self.started: list[Task] = []
-        self.answers: list[Ended] = []
-
-    def start(self, task: Task) -> None:
-        self.started.append(task)
-
-    def begun(self, run: str) -> bool:
-        return True
-
-    def wait(self, seconds: float) -> list[Ended]:
-        found, self.answers = self.answers, []
-        return found
-
-    def end(self, run: str, why: SpineError) -> None: ...
-
-    def close(self) -> None: ...
 
 
 def test_outcomes_that_come_together_take_one_commit() -> None:
@@ -112,7 +88,7 @@ def test_what_has_written_or_has_much_to_say_commits_by_itself() -> None:
 
 
 def test_one_lost_lease_takes_no_other_outcome_along() -> None:
-    house, execution = DurableHouse(nothing), Answering()
+    house, execution = DurableHouse(nothing), Slow()
     runs = [house.submit("b.nothing", {"n": n}) for n in range(3)]
     worker = house.worker(execution=execution, jobs=3)
     taken_over: list[str] = []
@@ -145,7 +121,7 @@ def test_one_lost_lease_takes_no_other_outcome_along() -> None:
 def test_what_the_store_refuses_fails_its_run_alone(tmp_path: Path, wrong: Finished) -> None:
     store = SqlStore(f"sqlite:///{tmp_path / 'spine.db'}")
     store.ensure_ready()
-    house, execution = DurableHouse(nothing, store=store), Answering()
+    house, execution = DurableHouse(nothing, store=store), Slow()
     runs = [house.submit("b.nothing", {"n": n}) for n in range(3)]
     worker = house.worker(execution=execution, jobs=3)
 
@@ -174,7 +150,7 @@ def test_what_the_store_refuses_fails_its_run_alone(tmp_path: Path, wrong: Finis
 def test_an_outcome_waits_for_a_store_that_is_away() -> None:
     house = DurableHouse(nothing)
     run_id = house.submit("b.nothing", {"n": 1})
-    execution = Answering()
+    execution = Slow()
     worker = house.worker(execution=execution)
     away = SpineError("the server is away", retryable=True)
     refused: list[int] = []

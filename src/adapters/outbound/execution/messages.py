@@ -87,8 +87,7 @@ def read_task(line: bytes) -> Task:
 
 
 def _told(run: Run) -> dict[str, Any] | None:
-    """What there is to be known of a run that has just been claimed; None for a part of another
-    kind, which is loaded from the store."""
+    """A run that has just been claimed; None for one that had better be loaded from the store."""
     if run.error is not None or run.plan is not None:
         return None
     told = {item.name: getattr(run, item.name) for item in fields(run)}
