@@ -6,8 +6,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from postgres_server import URL_VARIABLE, OwnServer, own_schema, started_server
 from sqlalchemy import URL, make_url
+
+# How long an example takes says more of the machine than of the software.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Before any of them is imported: pytest then shows what their asserts compared.
 pytest.register_assert_rewrite("market_spine.testing")

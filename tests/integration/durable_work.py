@@ -229,8 +229,8 @@ class House:
         run = self.submit(Submission("demo.left", request="left"))
         with self.store.write() as unit:
             capacity = Capacity(LOST_BEFORE, 1, timedelta(milliseconds=1), self.catalog.lanes)
-            (job,) = self.lifecycle.claim(unit, capacity)
-            assert job.run == run.id
+            (claim,) = self.lifecycle.claim(unit, capacity)
+            assert claim.run.id == run.id
             unit.commit()
 
     def ask(self) -> None:

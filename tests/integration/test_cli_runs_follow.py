@@ -40,7 +40,7 @@ class World:
         container = self.application.container
         capacity = Capacity("host/1/2/3", 1, LEASE, container.catalog().lanes)
         with container.store().write() as unit:
-            [job] = container.lifecycle().claim(unit, capacity)
+            job = container.lifecycle().claim(unit, capacity)[0].job
             unit.commit()
         return job
 

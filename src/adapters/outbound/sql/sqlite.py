@@ -26,6 +26,7 @@ from sqlalchemy import (
     Update,
     create_engine,
     event,
+    insert,
 )
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import NullPool, QueuePool
@@ -34,6 +35,7 @@ from ....domain.captures import Partition
 from ....domain.errors import ConfigurationError, SpineError
 from .connection_limits import ConnectionLimits
 from .dialects import Access, S, Space
+from .row_updates import update_each
 from .sqlite_errors import explain
 from .sqlite_rows import insert_tuples, update_by_tuples
 from .sqlite_values import restored_frame, stored_frame
@@ -173,7 +175,10 @@ class SqliteDialect:
     def insert_rows(
         self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
     ) -> None:
-        insert_tuples(connection, table, rows)
+        if len(rows) > 1:
+            insert_tuples(connection, table, rows)
+        else:
+            connection.execute(insert(table), rows[0]).close()
 
     def update_rows(
         self,
@@ -183,7 +188,9 @@ class SqliteDialect:
         rows: Sequence[Mapping[str, Any]],
         condition: ColumnElement[bool],
     ) -> int:
-        return update_by_tuples(connection, table, key, rows, condition)
+        if len(rows) > 1:
+            return update_by_tuples(connection, table, key, rows, condition)
+        return update_each(connection, table, key, rows, condition)
 
     def hold(
         self, connection: Connection, statement: Select[Any], same: Update
