@@ -330,6 +330,8 @@ def main() -> None:
     parser.add_argument("--no-dask", action="store_true")
     given = vars(parser.parse_args())
     plan = Plan(dask=not given.pop("no_dask"), **given)
+    # As Ctrl-C does: what was started must end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     sys.exit(1 if run_chaos(plan).faults else 0)
 
 
