@@ -115,7 +115,7 @@ class Lifecycle:
                 log.error("job of run %s has outlived it, and is removed", job.run)
                 unit.queue.remove(job.lease)
         unit.journal.record(event_of_job(claim.job, EventKind.CLAIMED, at) for claim in claims)
-        self.progression.begin_above(unit, [claim.run for claim in claims], capacity.owner)
+        self.progression.begin_above(unit, [claim.run for claim in claims], capacity.owner, at)
         return claims
 
     def finish(self, unit: UnitOfWork, lease: Lease, run: Run) -> Run:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ..domain.backfills import Backfill
@@ -56,9 +57,8 @@ class Progression:
             held = {run.id: run for run in unit.runs.hold(*level)} if level else {}
         return held
 
-    def begin_above(self, unit: UnitOfWork, runs: Sequence[Run], owner: str) -> None:
+    def begin_above(self, unit: UnitOfWork, runs: Sequence[Run], owner: str, at: datetime) -> None:
         """Workflows whose first step was claimed are RUNNING as well."""
-        at = unit.queue.now()
         above = {run.parent for run in runs if run.parent is not None}
         # Where none of them was PENDING, none above them is.
         while above and unit.runs.begin(above, owner=owner, at=at):

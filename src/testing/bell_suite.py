@@ -58,7 +58,7 @@ class _Ear:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._event = threading.Event()
-        self._listening = store.listening(self._event.set)  # type: ignore[attr-defined]
+        self._listening = store.listening(self._event.set)  # type: ignore[attr-defined]  # both at once
 
     def __enter__(self) -> _Ear:
         self._listening.__enter__()

@@ -10,12 +10,13 @@ import pytest
 from durable_house import LEASE, DurableHouse, Slow
 
 from market_spine import Result, RunContext, Step, pipeline, workflow
+from market_spine.adapters.outbound.execution.messages import read_task, task_line
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.domain.captures import Capture, Partition
 from market_spine.domain.errors import SpineError
 from market_spine.domain.queueing import Capacity, QueueState
 from market_spine.domain.runs import LogLine, RunState
-from market_spine.ports.execution import Ended, Finished
+from market_spine.ports.execution import Ended, Finished, Task
 from market_spine.testing.memory_store import MemoryStore
 from market_spine.testing.store_suite_samples import NOON
 
@@ -199,3 +200,24 @@ def test_finished_comes_back_from_json_as_it_was() -> None:
     finished = Finished({"n": 1, "x": None}, ("careful",), {"a": [1, 2]}, "p", (line,))
     assert Finished.from_dict(finished.to_dict()) == finished
     assert Finished.from_dict(replace(finished, lines=()).to_dict()).lines == ()
+
+
+def test_a_claimed_run_comes_to_another_process_as_it_is() -> None:
+    house = DurableHouse(nothing)
+    house.submit("b.nothing", {"n": 3})
+    capacity = Capacity("here#1", 1, LEASE, house.here.catalog.lanes)
+    with house.store.write() as unit:
+        [claim] = house.here.lifecycle.claim(unit, capacity)
+    run = replace(claim.run, partition="é", item=2, cancel_requested_at=NOON, warnings=("w",))
+
+    arrived = read_task(task_line(Task(claim.job.lease, {"token": "x"}, run, alone=True)))
+
+    assert arrived.known == run
+    assert (arrived.lease, arrived.secrets, arrived.alone) == (
+        claim.job.lease,
+        {"token": "x"},
+        True,
+    )
+    planned = replace(run, plan={"steps": []})
+    assert read_task(task_line(Task(claim.job.lease, {}, planned))).known is None
+    assert read_task(task_line(Task(claim.job.lease))).known is None
