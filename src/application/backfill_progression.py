@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..domain.backfills import Backfill, BackfillPart, BackfillState, PartState
@@ -30,24 +30,20 @@ class BackfillProgression:
 
     ids: Ids
 
-    def after(self, unit: UnitOfWork, backfill_id: str, runs: Sequence[Run]) -> list[Run]:
-        """Note how runs of partitions ended, and submit what there is room for now."""
-        backfill = unit.backfills.hold(backfill_id)
-        if backfill is None:
-            return []
+    def after(self, unit: UnitOfWork, backfill: Backfill, runs: Sequence[Run]) -> list[Run]:
+        """Note how runs of partitions ended, and submit what there is room for now.
+
+        The backfill is held by the caller.
+        """
         ended = {run.id: run.state for run in runs}
-        active = 0
-        for part in unit.backfills.parts(
+        active = unit.backfills.parts(
             backfill.id, states=[PartState.ACTIVE], limit=backfill.max_active
-        ):
-            state = ended.get(part.run or "")
-            if state is None:
-                active += 1
-            else:
-                unit.backfills.change_part(
-                    backfill.id, part.number, expected=PartState.ACTIVE, state=_PARTS[state]
-                )
-        return self._fill(unit, backfill, active)
+        )
+        over = [
+            replace(part, state=_PARTS[ended[part.run]]) for part in active if part.run in ended
+        ]
+        unit.backfills.change_parts(*over, expected=PartState.ACTIVE)
+        return self._fill(unit, backfill, len(active) - len(over))
 
     def fill(self, unit: UnitOfWork, backfill: Backfill) -> list[Run]:
         """Submit partitions until as many are active as may be; end it when none is left.
@@ -77,14 +73,9 @@ class BackfillProgression:
         new = NewRuns()
         begun = [run for run in runs if not new.queue(run, step, at)]
         new.write(unit)
-        for part, run in zip(parts, runs, strict=True):
-            unit.backfills.change_part(
-                backfill.id,
-                part.number,
-                expected=PartState.PLANNED,
-                state=PartState.ACTIVE,
-                run=run.id,
-            )
+        begin = zip(parts, runs, strict=True)
+        active = (replace(part, state=PartState.ACTIVE, run=run.id) for part, run in begin)
+        unit.backfills.change_parts(*active, expected=PartState.PLANNED)
         return begun
 
     def _run(self, backfill: Backfill, part: BackfillPart, step: PlannedStep, at: datetime) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -238,13 +238,8 @@ class ControlBackfill:
 
     def _cancel_parts(self, unit: UnitOfWork, backfill_id: str) -> None:
         while planned := unit.backfills.parts(backfill_id, states=[PartState.PLANNED]):
-            for part in planned:
-                unit.backfills.change_part(
-                    backfill_id,
-                    part.number,
-                    expected=PartState.PLANNED,
-                    state=PartState.CANCELLED,
-                )
+            cancelled = (replace(part, state=PartState.CANCELLED) for part in planned)
+            unit.backfills.change_parts(*cancelled, expected=PartState.PLANNED)
         for part in unit.backfills.parts(backfill_id, states=[PartState.ACTIVE]):
             if part.run is not None:
                 self.lifecycle.cancel(unit, part.run)

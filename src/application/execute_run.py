@@ -87,13 +87,13 @@ class ExecuteRun:
         """Execute a claimed run; what has to be recorded by somebody else, or None.
 
         That is an error where the store did not take it. A small outcome of a run that has written
-        nothing is left to be recorded with others, unless the task is to be done alone.
+        nothing is left to be recorded with others.
         """
         try:
             run = task.known or self._held(task.lease)
             if run is None:
                 return lease_lost(task.run)
-            done = self._done(run, task.lease, given, parts, alone=task.alone)
+            done = self._done(run, task.lease, given, parts, alone=False)
             if isinstance(done, Finished):
                 return done
         except Exception as error:

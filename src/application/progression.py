@@ -23,8 +23,13 @@ from .workflow_moves import WorkflowMoves
 
 _MOST_PLANS = 100
 
-Held = Mapping[str, Run]
-"""Runs of workflows that are held, by id."""
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Runs of workflows, and backfills, that are held by a unit of work; by id."""
+
+    workflows: Mapping[str, Run]
+    backfills: Mapping[str, Backfill]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,8 @@ class Progression:
     def hold_above(self, unit: UnitOfWork, runs: Sequence[Run]) -> Held:
         """Hold what the end of ``runs`` may move on, from the top, before anything below it.
 
-        The runs of workflows among what is directly above are answered, as they stand now.
+        The backfills, and the runs of workflows among what is directly above, are answered as they
+        stand now.
         """
         wanted = {run.parent for run in runs if run.parent is not None}
         backfills = {run.backfill for run in runs if run.parent is None and run.backfill}
@@ -50,12 +56,11 @@ class Progression:
             levels.append({place.run for place in above if place.is_workflow})
             wanted = {place.parent for place in above if place.parent is not None}
             backfills |= {p.backfill for p in above if p.parent is None and p.backfill}
-        for backfill in sorted(backfills):
-            unit.backfills.hold(backfill)
-        held: Held = {}
+        held = [unit.backfills.hold(backfill) for backfill in sorted(backfills)]
+        workflows: Mapping[str, Run] = {}
         for level in reversed(levels):
-            held = {run.id: run for run in unit.runs.hold(*level)} if level else {}
-        return held
+            workflows = {run.id: run for run in unit.runs.hold(*level)} if level else {}
+        return Held(workflows, {backfill.id: backfill for backfill in held if backfill})
 
     def begin_above(self, unit: UnitOfWork, runs: Sequence[Run], owner: str, at: datetime) -> None:
         """Workflows whose first step was claimed are RUNNING as well."""
@@ -79,15 +84,13 @@ class Progression:
         moved = {
             parent: some
             for parent, some in ended.items()
-            if parent in held and not _goes_on(unit, some)
+            if parent in held.workflows and not _goes_on(unit, some)
         }
-        self._advance(unit, [held[parent] for parent in moved], moved)
-        of_backfills: dict[str, list[Run]] = {}
-        for run in runs:
-            if run.parent is None and run.backfill is not None:
-                of_backfills.setdefault(run.backfill, []).append(run)
-        for backfill, some in sorted(of_backfills.items()):
-            self.begin(unit, *self.backfills.after(unit, backfill, some))
+        self._advance(unit, [held.workflows[parent] for parent in moved], moved)
+        for name, backfill in sorted(held.backfills.items()):
+            some = [run for run in runs if run.parent is None and run.backfill == name]
+            if some:
+                self.begin(unit, *self.backfills.after(unit, backfill, some))
 
     def fill(self, unit: UnitOfWork, backfill: Backfill) -> None:
         """Submit what a backfill, which the caller holds, has room for; end it when it is over."""

@@ -77,6 +77,8 @@ class Settling:
         self._left: list[Ended] = []
         self._next = 0.0
         self._pause = 0.0
+        self.lasted = 0.0
+        """Seconds that it took to record the outcomes heard of last; 0 where that was one."""
 
     @property
     def left(self) -> int:
@@ -90,8 +92,11 @@ class Settling:
     def settle(self, ended: list[Ended]) -> None:
         """Record the ends of tasks: these, and what is left of earlier ones."""
         finished = [item for item in ended if item.finished is not None]
+        started = self._clock.monotonic()
         for start in range(0, len(finished), _TOGETHER):
             self._record(finished[start : start + _TOGETHER])
+        if finished:
+            self.lasted = self._clock.monotonic() - started if len(finished) > 1 else 0.0
         for item in ended:
             if item.error is not None:
                 self._left.append(item)

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 30.0
 _LONGEST_START = 120.0
+_LONGEST_GATHERING = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +186,24 @@ class Worker:
             pause = min(pause, 0.1)
         if self._flights:
             # Short, so that a time-out, a cancellation or a stop is noticed soon.
-            return list(self._execution.wait(min(pause, 0.1)))
+            return self._gathered(list(self._execution.wait(min(pause, 0.1))))
         if not busy and self._stopping is None:
             self._wake.wait(pause)
             self._wake.clear()
         return []
+
+    def _gathered(self, ended: list[Ended]) -> list[Ended]:
+        """With what ends within the time that recording takes: many cost hardly more than one.
+
+        Where the last ones came one by one, nothing is waited for.
+        """
+        until = self._clock.monotonic() + min(self._settling.lasted, _LONGEST_GATHERING)
+        while ended and len(ended) < len(self._flights):
+            more = self._execution.wait(max(0.0, until - self._clock.monotonic()))
+            if not more:
+                break
+            ended += more
+        return ended
 
     # Ending
 

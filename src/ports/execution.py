@@ -22,13 +22,12 @@ class Task:
 
     ``secrets`` are values that the store must not hold, by the name of the parameter; they go to
     processes of this machine only. ``known`` is the run as it was claimed, where it need not
-    be loaded any more. With ``alone`` its outcome is recorded by who executes it in any case.
+    be loaded any more.
     """
 
     lease: Lease
     secrets: Mapping[str, str] = field(default_factory=dict)
     known: Run | None = field(default=None, compare=False, repr=False)
-    alone: bool = False
 
     @property
     def run(self) -> str:

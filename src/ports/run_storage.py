@@ -219,15 +219,9 @@ class BackfillStore(Protocol):
         """Partitions with a number beyond ``after``, by number; all states when none is named."""
         ...
 
-    def change_part(
-        self,
-        backfill_id: str,
-        number: int,
-        *,
-        expected: PartState,
-        state: PartState,
-        run: str | None = None,
-    ) -> bool:
-        """Change the state of a partition, and its run where one is given; False when it was in
-        another state than ``expected``."""
+    def change_parts(self, *changed: BackfillPart, expected: PartState) -> int:
+        """Write the state and the run of partitions; how many of them were as ``expected``.
+
+        One that was in another state stays as it is.
+        """
         ...

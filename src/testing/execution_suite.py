@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from ..domain.errors import Category, SourceError, SpineError, ValidationError
 from ..domain.queueing import Lease
 from ..ports.execution import Ended, Execution, Task
-from .execution_entry import Note, notes
+from .execution_entry import Note, finished, notes
+from .store_suite_samples import a_run
 
 LONGEST = 60.0
 """Seconds after which what was waited for is taken to hang."""
@@ -90,6 +92,24 @@ class ExecutionSuite:
         assert execution.wait(0.0) == []
         note = notes(folder)["work/1"]
         assert (note.owner, note.fence) == ("owner", 17)
+
+    def test_an_outcome_arrives_whole(self, execution: Execution) -> None:
+        run = a_run("succeed", parameters={"week": "2025-12-22", "tiers": ["OTC"]})
+        for known in (None, run):
+            given = replace(task("succeed", fence=3), known=known)
+            execution.start(given)
+            told = ended(execution, 1)["succeed"]
+            assert told == Ended(given, finished=finished(given))
+
+    def test_each_outcome_belongs_to_its_task(self, execution: Execution) -> None:
+        for number in range(20):
+            given = {f"succeed/{number}": task(f"succeed/{number}"), "work": task("work")}
+            for one in given.values():
+                execution.start(one)
+            told = ended(execution, 2)
+            assert told["work"].finished is None
+            run = f"succeed/{number}"
+            assert told[run].finished == finished(given[run])
 
     def test_a_raised_error_arrives_whole(self, execution: Execution, folder: Path) -> None:
         error = run_one(execution, "refuse")

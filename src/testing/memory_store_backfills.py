@@ -87,19 +87,13 @@ class MemoryBackfillStore:
         ]
         return found[:limit]
 
-    def change_part(
-        self,
-        backfill_id: str,
-        number: int,
-        *,
-        expected: PartState,
-        state: PartState,
-        run: str | None = None,
-    ) -> bool:
+    def change_parts(self, *changed: BackfillPart, expected: PartState) -> int:
         every = self._transaction.writing.parts
-        part = every.get(backfill_id, {}).get(number)
-        if part is None or part.state is not expected:
-            return False
-        changed = replace(part, state=state, run=part.run if run is None else run)
-        every[backfill_id] = {**every[backfill_id], number: changed}
-        return True
+        count = 0
+        for part in changed:
+            known = every.get(part.backfill, {}).get(part.number)
+            if known is not None and known.state is expected:
+                now = replace(known, state=part.state, run=part.run)
+                every[part.backfill] = {**every[part.backfill], part.number: now}
+                count += 1
+        return count

@@ -156,10 +156,9 @@ class BackfillStoreSuite:
                 planned = unit.backfills.parts(
                     "fill-1", states=[PartState.PLANNED], limit=max(0, held.max_active - active)
                 )
-                for part in planned:
-                    assert unit.backfills.change_part(
-                        "fill-1", part.number, expected=PartState.PLANNED, state=PartState.ACTIVE
-                    )
+                active_now = [replace(part, state=PartState.ACTIVE) for part in planned]
+                changed = unit.backfills.change_parts(*active_now, expected=PartState.PLANNED)
+                assert changed == len(planned)
                 unit.commit()
 
         in_threads(*[start_some] * 6)
@@ -197,30 +196,32 @@ class BackfillStoreSuite:
             assert list(both) == parts
             assert list(read("fill-1", states={PartState.CANCELLED})) == []
 
-    def test_a_partition_changes_from_what_was_expected(self, store: Store) -> None:
+    def test_partitions_change_from_what_was_expected(self, store: Store) -> None:
         with_runs(store, a_run("run-1"), a_run("run-2"))
-        self._add(store, a_backfill(), a_part(1), a_part(2))
-        planned, active = PartState.PLANNED, PartState.ACTIVE
-        failed = PartState.FAILED
+        self._add(store, a_backfill(), a_part(1), a_part(2), a_part(3))
+        self._add(store, a_backfill("fill-2"), a_part(1, "fill-2"))
+        planned, active, failed = PartState.PLANNED, PartState.ACTIVE, PartState.FAILED
         with store.write() as unit:
-            change = unit.backfills.change_part
-            assert change("fill-1", 1, expected=active, state=failed) is False
-            assert change("fill-1", 3, expected=planned, state=failed) is False
-            assert change("unknown", 1, expected=planned, state=failed) is False
-            assert change("fill-1", 1, expected=planned, state=active, run="run-1") is True
-            assert change("fill-1", 1, expected=planned, state=active, run="run-2") is False
-            assert change("fill-1", 1, expected=active, state=failed) is True
+            change = unit.backfills.change_parts
+            assert change(expected=active) == 0
+            assert change(a_part(1, state=failed), expected=active) == 0
+            nowhere = (a_part(4, state=failed), a_part(1, "unknown", state=failed))
+            assert change(*nowhere, expected=planned) == 0
+            begun = (a_part(3, state=active, run="run-2"), a_part(1, state=active, run="run-1"))
+            assert change(*begun, a_part(5, state=active), expected=planned) == 2
+            assert change(a_part(1, state=active, run="run-2"), expected=planned) == 0
+            assert change(a_part(1, state=failed, run="run-1"), expected=active) == 1
             unit.commit()
         with store.read() as unit:
             assert list(unit.backfills.parts("fill-1")) == [
                 a_part(1, state=failed, run="run-1"),
                 a_part(2),
+                a_part(3, state=active, run="run-2"),
             ]
+            assert list(unit.backfills.parts("fill-2")) == [a_part(1, "fill-2")]
         with store.write() as unit:
-            assert unit.backfills.change_part(
-                "fill-1", 1, expected=failed, state=planned, run="run-2"
-            )
-            assert unit.backfills.parts("fill-1", limit=1)[0].run == "run-2"
+            assert unit.backfills.change_parts(a_part(1), expected=failed) == 1
+            assert unit.backfills.parts("fill-1", limit=1)[0] == a_part(1)
 
     def test_many_partitions_are_added_at_once(self, store: Store) -> None:
         with store.write() as unit:

@@ -159,9 +159,7 @@ class UnitOfWorkSuite:
             lambda unit: unit.backfills.change(
                 "fill-1", expected=list(BackfillState), state=BackfillState.PAUSED
             ),
-            lambda unit: unit.backfills.change_part(
-                "fill-1", 1, expected=PartState.ACTIVE, state=PartState.FAILED
-            ),
+            lambda unit: unit.backfills.change_parts(a_part(1), expected=PartState.ACTIVE),
             lambda unit: unit.captures.add(a_capture("two")),
             lambda unit: unit.captures.record_counts(one.key, read=1, accepted=1, rejected=0),
             lambda unit: unit.rows.replace(VOLUME, one.key, one_row()),

@@ -248,7 +248,7 @@ def test_secrets_do_not_leave_the_machine(cluster: Cluster, tmp_path: Path) -> N
 
 
 def test_settings_are_not_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    order = Order(Lease("run", "o", 1), ENTRY, {"url": "the-password"})
+    order = Order(b"{}", ENTRY, {"url": "the-password"}, "topic")
     assert "the-password" not in repr(order)
     with caplog.at_level(logging.DEBUG), execution("dask", tmp_path) as dask:
         assert run_one(dask, "refuse") is not None

@@ -124,6 +124,7 @@ class DurableHouse:
         jobs: int = 1,
         pools: dict[str, int | None] | None = None,
         execution: Execution | None = None,
+        lease: timedelta = LEASE,
     ) -> Worker:
         parts = replace(self.here, owner=owner)
         here = InlineExecution(lambda task: parts.execute.task(task, task.secrets, parts))
@@ -133,7 +134,7 @@ class DurableHouse:
             self.here.catalog,
             self.here.lifecycle,
             execution or here,
-            WorkerOptions(owner, jobs, pools or {DEFAULT_POOL: None}, LEASE, poll=0.01),
+            WorkerOptions(owner, jobs, pools or {DEFAULT_POOL: None}, lease, poll=0.01),
         )
 
     def work(self, **how: Any) -> None:

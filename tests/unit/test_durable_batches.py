@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,86 @@ def test_outcomes_that_come_together_take_one_commit() -> None:
         with house.store.read() as unit:
             assert [line.text for line in unit.journal.lines(run_id)] == [f"did nothing, {n} times"]
             assert unit.queue.get(run_id) is None
+
+
+class SlowStore(CountingStore):
+    """Each commit takes a second of the clock of its house, once it has one."""
+
+    house: DurableHouse | None = None
+
+    def publish(self, state: Any) -> None:
+        super().publish(state)
+        if self.house is not None:
+            self.house.clock.pass_by(1)
+
+
+class Trickling(Slow):
+    """So many ``at_first`` end together, the others one by one, 8 ms apart."""
+
+    def __init__(self, house: DurableHouse, at_first: int) -> None:
+        super().__init__()
+        self._clock = house.clock
+        self._next = at_first
+
+    def wait(self, seconds: float) -> list[Ended]:
+        if seconds < 0.008:
+            self._clock.pass_by(seconds)
+            return []
+        self._clock.pass_by(0.008)
+        found, self.started = self.started[: self._next], self.started[self._next :]
+        self._next = 1
+        return [Ended(task, finished=Finished()) for task in found]
+
+
+@pytest.mark.parametrize(("at_first", "records"), [(1, 9), (2, 2)])
+def test_outcomes_are_gathered_once_several_have_come_together(at_first: int, records: int) -> None:
+    store = SlowStore()
+    house = DurableHouse(nothing, store=store)
+    for n in range(9):
+        house.submit("b.nothing", {"n": n})
+    store.house = house
+    before = store.commits
+
+    house.work(jobs=9, execution=Trickling(house, at_first))
+
+    assert store.commits - before == 1 + records
+
+
+class Forgetful(Slow):
+    """The outcome of the first task gets lost on its way: it is taken to be recorded."""
+
+    def __init__(self, house: DurableHouse) -> None:
+        super().__init__()
+        self._clock = house.clock
+        self._told = 0
+
+    def wait(self, seconds: float) -> list[Ended]:
+        time.sleep(0.001)
+        self._clock.pass_by(0.001)
+        new, self._told = self.started[self._told :], len(self.started)
+        return [Ended(task, finished=self._outcome(task)) for task in new]
+
+    def _outcome(self, task: Task) -> Finished | None:
+        return None if task is self.started[0] else Finished(output=7)
+
+
+def test_a_run_whose_outcome_is_never_heard_of_is_executed_again() -> None:
+    house = DurableHouse(nothing)
+    run_id = house.submit("b.nothing", {"n": 1})
+    deadline = time.monotonic() + 30
+
+    execution = Forgetful(house)
+    worker = house.worker(execution=execution, lease=timedelta(seconds=0.3))
+
+    def over() -> bool:
+        house.clock.pass_by(0.001)
+        return house.run(run_id).state.final or time.monotonic() > deadline
+
+    worker.run(until=over)
+
+    run = house.run(run_id)
+    assert (run.state, run.output) == (RunState.SUCCEEDED, 7)
+    assert len(execution.started) == 2
 
 
 def test_what_has_written_or_has_much_to_say_commits_by_itself() -> None:
@@ -210,14 +292,10 @@ def test_a_claimed_run_comes_to_another_process_as_it_is() -> None:
         [claim] = house.here.lifecycle.claim(unit, capacity)
     run = replace(claim.run, partition="é", item=2, cancel_requested_at=NOON, warnings=("w",))
 
-    arrived = read_task(task_line(Task(claim.job.lease, {"token": "x"}, run, alone=True)))
+    arrived = read_task(task_line(Task(claim.job.lease, {"token": "x"}, run)))
 
     assert arrived.known == run
-    assert (arrived.lease, arrived.secrets, arrived.alone) == (
-        claim.job.lease,
-        {"token": "x"},
-        True,
-    )
+    assert (arrived.lease, arrived.secrets) == (claim.job.lease, {"token": "x"})
     planned = replace(run, plan={"steps": []})
     assert read_task(task_line(Task(claim.job.lease, {}, planned))).known is None
     assert read_task(task_line(Task(claim.job.lease))).known is None

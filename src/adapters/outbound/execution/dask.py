@@ -11,7 +11,7 @@ import queue
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -23,16 +23,19 @@ from ....domain.errors import (
     SpineError,
     as_spine_error,
 )
-from ....ports.execution import NOT_BEGUN, Ended, Task
+from ....ports.execution import NOT_BEGUN, Answer, Ended, Task
 from .dask_connection import PATIENCE, DaskConnection
 from .dask_worker import NotRecordedError, Order, execute
 from .entries import check_entry
+from .messages import read_reply, task_line
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
     task: Task
     future: Any
+    outcome: Answer = None
+    """What its worker has told of it; it counts when the task is over."""
 
 
 class DaskExecution:
@@ -57,7 +60,9 @@ class DaskExecution:
         self._sent: dict[str, _Sent] = {}
         self._ended: list[Ended] = []
         # Dask tells from threads of its own what became of which key.
-        self._news: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[tuple[str, str | bytes]] = queue.SimpleQueue()
+        # The scheduler keeps the last thousand events of a topic for ever, so there is only one.
+        self._topic = f"spine-outcomes-{uuid4()}"
         self._closed = False
 
     def start(self, task: Task) -> None:
@@ -108,10 +113,11 @@ class DaskExecution:
         client = self._connection.client()
         # Each time: whoever has reconnected in between is not subscribed any more.
         client.subscribe_topic("all", self._hear)
+        client.subscribe_topic(self._topic, self._hear_outcome)
         # Never used before: for a key that it knows, Dask has an answer at hand, or goes on with
         # work that was just ended.
         key = f"run-{task.run}-{uuid4()}"
-        order = Order(task.lease, self._entry, self._settings)
+        order = Order(task_line(task), self._entry, self._settings, self._topic)
         future = client.submit(execute, order, key=key, pure=False, retries=0)
         self._sent[key] = _Sent(task, future)
         future.add_done_callback(partial(_tell, self._news, key))
@@ -130,18 +136,26 @@ class DaskExecution:
                 for key in told.get(what, ()):
                     self._news.put((str(key), "lost"))
 
+    def _hear_outcome(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        _, told = event
+        self._news.put((str(told["key"]), told["reply"]))
+
     def _read_news(self, seconds: float) -> None:
         with suppress(queue.Empty):
             self._read(*self._news.get(block=seconds > 0, timeout=seconds))
             while True:
                 self._read(*self._news.get_nowait())
 
-    def _read(self, key: str, status: str) -> None:
+    def _read(self, key: str, status: str | bytes) -> None:
         sent = self._sent.get(key)
         if sent is None:
             return
-        if status == "finished":
-            self._ended.append(Ended(sent.task))
+        if isinstance(status, bytes):
+            if (reply := read_reply(status)) is not None:
+                self._sent[key] = replace(sent, outcome=reply.answer)
+        elif status == "finished":
+            # Without an outcome it was recorded. (One that got lost is missed by the store, too.)
+            self._ended.append(Ended.of(sent.task, sent.outcome))
             self._forget(key)
         elif status == "error":
             self._ended.append(Ended(sent.task, self._error_of(sent)))
@@ -171,14 +185,15 @@ class DaskExecution:
     def _lost(self, key: str, why: str) -> None:
         sent = self._sent[key]
         self._forget(key)
-        self._ended.append(Ended(sent.task, _lost_run(sent.task, why)))
+        # What was told before its worker was lost has happened.
+        self._ended.append(Ended.of(sent.task, sent.outcome or _lost_run(sent.task, why)))
 
     def _forget(self, key: str) -> None:
         # Told to the scheduler by a message that nobody waits for.
         self._sent.pop(key).future.release()
 
 
-def _tell(news: queue.SimpleQueue[tuple[str, str]], key: str, future: Any) -> None:
+def _tell(news: queue.SimpleQueue[tuple[str, str | bytes]], key: str, future: Any) -> None:
     news.put((key, str(future.status)))
 
 

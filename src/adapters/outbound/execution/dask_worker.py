@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from ....domain.errors import Category, SpineError, as_spine_error
-from ....domain.queueing import Lease
-from ....ports.execution import Task
+from ....ports.execution import Answer, Finished, Task
+from .messages import Reply, read_task
 from .processes import ProcessExecution
 
 _LOOK_AGAIN = 0.1
@@ -27,11 +28,15 @@ _LEAVING = ("closing", "closed", "failed")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker is asked to execute, and with what. Shows itself without the settings."""
+    """What a worker is asked to execute, and with what. Shows itself without task and settings.
 
-    lease: Lease
+    ``task`` is a line of :mod:`.messages`. Outcomes are told under ``topic``, see :func:`execute`.
+    """
+
+    task: bytes = field(repr=False)
     entry: str
     settings: Mapping[str, Any] = field(repr=False)
+    topic: str
 
 
 class NotRecordedError(Exception):
@@ -43,34 +48,44 @@ class NotRecordedError(Exception):
 
 
 def execute(order: Order) -> None:
-    """Execute the run, on a worker; returns when its outcome was recorded."""
-    # It is recorded there: what is told to Dask as a result could be done twice.
-    error = _Warm.take(order).execute(Task(order.lease, alone=True))
-    if error is not None:
-        raise NotRecordedError(json.dumps(error.to_dict(), default=str))
+    """Execute the run, on a worker; returns when its outcome was recorded, or told as an event.
+
+    An event goes the same way as the news of the end of this task, and before it. A result would
+    be fetched from this worker, and be done again when that was lost in the meantime.
+    """
+    task = read_task(order.task)
+    answer = _Warm.take(order).execute(task)
+    if isinstance(answer, Finished):
+        worker = import_module("distributed").get_worker()
+        told = {"key": worker.get_current_task(), "reply": Reply(task.run, answer).line()}
+        worker.log_event(order.topic, told)
+    elif answer is not None:
+        raise NotRecordedError(json.dumps(answer.to_dict(), default=str))
 
 
 class _Warm:
     """A process that executes orders of one entry with the same settings, one at a time."""
 
-    _idle: list[_Warm] = []  # noqa: RUF012  # all of this worker, under the lock
-    _lock = threading.Lock()
+    _idle: list[_Warm] = []  # noqa: RUF012  # all of this worker, the longest idle first
+    _sweeping = False
+    _lock = threading.Lock()  # of both
 
     def __init__(self, order: Order) -> None:
         self._for = (order.entry, order.settings)
         self._processes = ProcessExecution(order.entry, order.settings, slots=1)
+        self._idle_since = 0.0
 
     @classmethod
     def take(cls, order: Order) -> _Warm:
         """One that is idle, or a new one."""
         with cls._lock:
-            for warm in cls._idle:
+            for warm in reversed(cls._idle):
                 if warm._for == (order.entry, order.settings):
                     cls._idle.remove(warm)
                     return warm
         return cls(order)
 
-    def execute(self, task: Task) -> SpineError | None:
+    def execute(self, task: Task) -> Answer:
         try:
             self._processes.start(task)
             while not (ended := self._processes.wait(_LOOK_AGAIN)):
@@ -80,21 +95,31 @@ class _Warm:
             self._processes.close()
             return as_spine_error(error, doing=f"executing run {task.run}")
         self._give_back()
-        return ended[0].error
+        return ended[0].finished or ended[0].error
 
     def _give_back(self) -> None:
         with self._lock:
+            self._idle_since = time.monotonic()
             self._idle.append(self)
-        timer = threading.Timer(_KEEP_WARM, self._close_if_idle)
-        timer.daemon = True
-        timer.start()
+            sweeping, _Warm._sweeping = self._sweeping, True
+        if not sweeping:
+            threading.Thread(target=self._sweep, name="spine-sweeper", daemon=True).start()
 
-    def _close_if_idle(self) -> None:
-        with self._lock:
-            if self not in self._idle:
+    @classmethod
+    def _sweep(cls) -> None:
+        """Close what has been idle for long, until nothing is idle."""
+        while True:
+            with cls._lock:
+                late = time.monotonic() - _KEEP_WARM
+                cold = [warm for warm in cls._idle if warm._idle_since <= late]
+                del cls._idle[: len(cold)]
+                next_one = cls._idle[0]._idle_since - late if cls._idle else None
+                cls._sweeping = next_one is not None
+            for warm in cold:
+                warm._processes.close()
+            if next_one is None:
                 return
-            self._idle.remove(self)
-        self._processes.close()
+            time.sleep(next_one)
 
 
 def _wanted() -> bool:

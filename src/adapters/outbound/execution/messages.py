@@ -69,11 +69,10 @@ def read_reply(line: bytes) -> Reply | None:
 
 
 def task_line(task: Task) -> bytes:
-    """The task for a process of this machine, secrets included."""
+    """The task for another process, secrets included."""
     told = {
         "lease": asdict(task.lease),
         "secrets": dict(task.secrets),
-        "alone": task.alone,
         "known": None if task.known is None else _told(task.known),
     }
     return _line(told)
@@ -83,7 +82,7 @@ def read_task(line: bytes) -> Task:
     """The task of a line that :func:`task_line` has made."""
     told = json.loads(line)
     known = None if told["known"] is None else _read(told["known"])
-    return Task(Lease(**told["lease"]), told["secrets"], known, told["alone"])
+    return Task(Lease(**told["lease"]), told["secrets"], known)
 
 
 def _told(run: Run) -> dict[str, Any] | None:

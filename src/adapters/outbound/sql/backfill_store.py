@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from ....domain.backfills import Backfill, BackfillPart, BackfillState, PartState
 from ....domain.partitions import PartitionState
@@ -103,25 +103,27 @@ class SqlBackfillStore:
         limited = self._transaction.dialect.first(statement, limit)
         return [_part(row) for row in self._transaction.rows(limited)]
 
-    def change_part(
-        self,
-        backfill_id: str,
-        number: int,
-        *,
-        expected: PartState,
-        state: PartState,
-        run: str | None = None,
-    ) -> bool:
+    def change_parts(self, *changed: BackfillPart, expected: PartState) -> int:
         columns = BACKFILL_PARTS.c
-        statement = update(BACKFILL_PARTS).where(
-            columns.backfill_id == backfill_id,
-            columns.part_no == number,
-            columns.part_state == expected.value,
+        statement = (
+            update(BACKFILL_PARTS)
+            .where(
+                columns.backfill_id == bindparam("of_backfill"),
+                columns.part_no == bindparam("number"),
+                columns.part_state == expected.value,
+            )
+            .values(part_state=bindparam("state"), run_id=bindparam("run"))
         )
-        values = {"part_state": state.value}
-        if run is not None:
-            values["run_id"] = run
-        return self._transaction.write(statement, values).rowcount == 1
+        rows = [
+            {
+                "of_backfill": part.backfill,
+                "number": part.number,
+                "state": part.state.value,
+                "run": part.run,
+            }
+            for part in changed
+        ]
+        return self._transaction.write(statement, rows).rowcount if rows else 0
 
 
 def _row(backfill: Backfill) -> dict[str, Any]:
