@@ -5,8 +5,8 @@
     python benchmarks/queue_and_history.py --only sqlite
 
 A claim with many jobs behind it is compared with one of the same kind with next to none; a page of
-a filtered list with the first page of all runs, and with 20 ms in 99 of 100 cases. Times are medians in
-ms where nothing else is said, on a store that is warm. A missed goal is a result, not a failure.
+a filtered list with the first page of all runs, and its 99th percentile with 20 ms. Other times are
+medians in ms, on a store that is warm. A missed goal is a result, not a failure.
 """
 
 from __future__ import annotations
