@@ -226,3 +226,16 @@ def test_idle_sessions_that_the_server_has_ended_are_replaced(
         reading(store)()
         _end_others(place)
     reading(store)()
+
+
+def test_a_bell_whose_session_has_ended_rings_on_and_makes_no_noise(
+    store: SqlStore, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    rung = threading.Event()
+    with store.listening(rung.set):
+        for _ in range(2):  # it rings each time it has begun to listen
+            assert rung.wait(20), "it does not listen"
+            rung.clear()
+            _end_others(place)
+        assert rung.wait(20), "it does not listen again"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

@@ -178,12 +178,11 @@ class PostgresDialect:
         while not stop.is_set():
             try:
                 with engine.connect() as connection:
-                    driver = _driver(connection)
-                    driver.execute(f"LISTEN {_BELL}")
-                    ring()  # what was queued while nobody listened
-                    while not stop.is_set():
-                        for _ in driver.notifies(timeout=_LOOK_UP, stop_after=1):
-                            ring()
+                    try:
+                        _hear(_driver(connection), ring, stop)
+                    except psycopg.Error:
+                        connection.invalidate()  # else the end of it is told as another error
+                        raise
             except (psycopg.Error, SQLAlchemyError) as error:
                 log.debug("the bell of %s is not heard: %s", self.location, error)
                 stop.wait(_HARK_AGAIN)
@@ -302,6 +301,14 @@ def _complete(url: URL, limits: ConnectionLimits) -> URL:
 def _milliseconds(seconds: float) -> int:
     """At least one: to the server none would mean no limit."""
     return max(1, round(seconds * 1000))
+
+
+def _hear(driver: psycopg.Connection[Any], ring: Callable[[], None], stop: Event) -> None:
+    driver.execute(f"LISTEN {_BELL}")
+    ring()  # what was queued while nobody listened
+    while not stop.is_set():
+        for _ in driver.notifies(timeout=_LOOK_UP, stop_after=1):
+            ring()
 
 
 def _set_local(connection: Connection, name: str, seconds: float) -> None:
