@@ -21,28 +21,42 @@ _NAME = (
 )
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 _PATTERNS = (
+    # Each with a text without which it cannot match: most have none of them, and cost nothing.
     # scheme://user:password@host, the password up to the last @ of the word
-    re.compile(r"(?P<head>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://[^:/?#\s@]*:)(?!\*\*\*@)\S+(?=@)"),
+    (
+        "://",
+        re.compile(r"(?P<head>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://[^:/?#\s@]*:)(?!\*\*\*@)\S+(?=@)"),
+    ),
     # name=value and "name": "value"; a dotted name before is prose about something of that name
-    re.compile(rf"(?i)(?P<head>(?<![\w.]){_NAME}\s*=\s*)(?!\*\*\*)(?:{_QUOTED}|[^\s&;,'\"]+)"),
-    re.compile(rf"(?i)(?P<head>(?<![\w.])['\"]?{_NAME}['\"]?\s*:\s*)(?:{_QUOTED})"),
-    re.compile(
-        r"(?i)(?P<head>(?<![\w.])(?:x-)?(?:password|passwd|pwd|api-?key|auth-token)\s*:\s+)"
-        r"(?!\*\*\*)[^\s,;'\"]+"
+    (
+        "=",
+        re.compile(rf"(?i)(?P<head>(?<![\w.]){_NAME}\s*=\s*)(?!\*\*\*)(?:{_QUOTED}|[^\s&;,'\"]+)"),
     ),
-    re.compile(
-        r"(?i)(?P<head>\bauthorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|basic|digest|token)\s+)?)"
-        r"(?!\*\*\*|(?:bearer|basic|digest|token)\s)[^\s,;'\"]+"
+    (":", re.compile(rf"(?i)(?P<head>(?<![\w.])['\"]?{_NAME}['\"]?\s*:\s*)(?:{_QUOTED})")),
+    (
+        ":",
+        re.compile(
+            r"(?i)(?P<head>(?<![\w.])(?:x-)?(?:password|passwd|pwd|api-?key|auth-token)\s*:\s+)"
+            r"(?!\*\*\*)[^\s,;'\"]+"
+        ),
     ),
-    re.compile(r"(?i)(?P<head>\bbearer\s+)(?=\S{16})[A-Za-z0-9._~+/\-]+=*"),
-    re.compile(r"(?i)(?P<head>https://hooks\.slack\.com/services/)(?!\*\*\*)[^\s'\"]+"),
+    (
+        "",
+        re.compile(
+            r"(?i)(?P<head>\bauthorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|basic|digest|token)\s+)?)"
+            r"(?!\*\*\*|(?:bearer|basic|digest|token)\s)[^\s,;'\"]+"
+        ),
+    ),
+    ("", re.compile(r"(?i)(?P<head>\bbearer\s+)(?=\S{16})[A-Za-z0-9._~+/\-]+=*")),
+    ("://", re.compile(r"(?i)(?P<head>https://hooks\.slack\.com/services/)(?!\*\*\*)[^\s'\"]+")),
 )
 
 
 def redact(text: str) -> str:
     """``text`` with passwords in URLs, key=value secrets and authorization headers masked."""
-    for pattern in _PATTERNS:
-        text = pattern.sub(rf"\g<head>{MASK}", text)
+    for needed, pattern in _PATTERNS:
+        if needed in text:
+            text = pattern.sub(rf"\g<head>{MASK}", text)
     return text
 
 
