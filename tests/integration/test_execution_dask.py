@@ -18,10 +18,11 @@ import pytest
 from market_spine.adapters.outbound.execution.dask import DaskExecution
 from market_spine.adapters.outbound.execution.dask_connection import scheduler_address
 from market_spine.adapters.outbound.execution.dask_worker import Order
+from market_spine.adapters.outbound.execution.messages import Reply
 from market_spine.domain.errors import Category, ConfigurationError, SourceError, SpineError
 from market_spine.domain.queueing import Lease
-from market_spine.ports.execution import Task
-from market_spine.testing.execution_entry import ENTRY, notes
+from market_spine.ports.execution import Ended, Task
+from market_spine.testing.execution_entry import ENTRY, finished, notes
 from market_spine.testing.execution_suite import (
     begun,
     ended,
@@ -140,6 +141,23 @@ def test_a_lost_worker_is_told_when_there_is_no_other_one(cluster: Cluster, tmp_
         assert lost(ended(dask, 1)["hang"].error)
         cluster.add_worker()
         assert run_one(dask, "work") is None
+
+
+def test_an_outcome_that_was_told_before_its_worker_was_lost_counts(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    with execution(cluster.address, tmp_path) as dask:
+        dask.start(task("hang"))
+        begun(tmp_path, "hang")
+        (key,) = dask._sent
+        outcome = finished(task("hang"))
+        told = {"key": key, "reply": Reply("hang", outcome).line()}
+        dask._connection.client().log_event(dask._topic, told)
+        until(
+            lambda: not dask.wait(0.01) and dask._sent[key].outcome is not None, "nothing is heard"
+        )
+        cluster.workers[0].kill()
+        assert ended(dask, 1)["hang"] == Ended(task("hang"), finished=outcome)
 
 
 def test_a_lost_worker_of_its_own_is_told_and_replaced(tmp_path: Path) -> None:
