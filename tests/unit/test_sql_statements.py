@@ -176,9 +176,8 @@ def live_runs(store: Store) -> None:
         unit.backfills.change(
             "fill-1", expected=list(BackfillState), state=BackfillState.PAUSED, finished_at=now
         )
-        unit.backfills.change_part(
-            "fill-1", 1, expected=PartState.PLANNED, state=PartState.ACTIVE, run="job-1"
-        )
+        begun = a_part(1, state=PartState.ACTIVE, run="job-1")
+        unit.backfills.change_parts(begun, expected=PartState.PLANNED)
         unit.commit()
     with store.read() as unit:
         unit.journal.events("job-1")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from ....domain.backfills import Backfill, BackfillPart, BackfillState, PartState
 from ....domain.partitions import PartitionState
@@ -15,6 +15,7 @@ from .schema_runs import BACKFILL_PARTS, BACKFILLS, PART_PARAMETERS_BYTES
 from .transaction import SqlTransaction
 
 _PARTS_A_STATEMENT = 1000
+_IS = {state: BACKFILL_PARTS.c.part_state == state.value for state in PartState}
 
 
 class SqlBackfillStore:
@@ -104,26 +105,18 @@ class SqlBackfillStore:
         return [_part(row) for row in self._transaction.rows(limited)]
 
     def change_parts(self, *changed: BackfillPart, expected: PartState) -> int:
-        columns = BACKFILL_PARTS.c
-        statement = (
-            update(BACKFILL_PARTS)
-            .where(
-                columns.backfill_id == bindparam("of_backfill"),
-                columns.part_no == bindparam("number"),
-                columns.part_state == expected.value,
-            )
-            .values(part_state=bindparam("state"), run_id=bindparam("run"))
-        )
         rows = [
             {
-                "of_backfill": part.backfill,
-                "number": part.number,
-                "state": part.state.value,
-                "run": part.run,
+                "backfill_id": part.backfill,
+                "part_no": part.number,
+                "part_state": part.state.value,
+                "run_id": part.run,
             }
             for part in changed
         ]
-        return self._transaction.write(statement, rows).rowcount if rows else 0
+        return self._transaction.update_many(
+            BACKFILL_PARTS, ("backfill_id", "part_no"), rows, _IS[expected]
+        )
 
 
 def _row(backfill: Backfill) -> dict[str, Any]:

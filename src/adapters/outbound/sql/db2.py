@@ -233,12 +233,12 @@ class Db2Dialect:
         self,
         connection: Connection,
         table: Table,
-        key: str,
+        keys: tuple[str, ...],
         rows: Sequence[Mapping[str, Any]],
         condition: ColumnElement[bool],
     ) -> int:
         # Of many at once it does not tell how many it has changed.
-        return sum(update_each(connection, table, key, [row], condition) for row in rows)
+        return sum(update_each(connection, table, keys, [row], condition) for row in rows)
 
     def hold(
         self, connection: Connection, statement: Select[Any], same: Update

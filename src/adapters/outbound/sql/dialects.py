@@ -106,11 +106,11 @@ class Dialect(Protocol):
         self,
         connection: Connection,
         table: Table,
-        key: str,
+        keys: tuple[str, ...],
         rows: Sequence[Mapping[str, Any]],
         condition: ColumnElement[bool],
     ) -> int:
-        """Write the columns of each row where its ``key`` is and the condition holds; how many."""
+        """Write columns of each row where its ``keys`` are and the condition holds; how many."""
         ...
 
     def hold(

@@ -151,11 +151,11 @@ class PostgresDialect:
         self,
         connection: Connection,
         table: Table,
-        key: str,
+        keys: tuple[str, ...],
         rows: Sequence[Mapping[str, Any]],
         condition: ColumnElement[bool],
     ) -> int:
-        return update_by_arrays(connection, table, key, rows, condition)
+        return update_by_arrays(connection, table, keys, rows, condition)
 
     def hold(
         self, connection: Connection, statement: Select[Any], same: Update

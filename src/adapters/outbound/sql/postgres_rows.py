@@ -31,14 +31,15 @@ def insert_arrays(connection: Connection, table: Table, rows: Sequence[Mapping[s
 def update_by_arrays(
     connection: Connection,
     table: Table,
-    key: str,
+    keys: tuple[str, ...],
     rows: Sequence[Mapping[str, Any]],
     condition: ColumnElement[bool],
 ) -> int:
-    """Write the columns of each row where its ``key`` is and the condition holds; how many."""
+    """Write columns of each row where its ``keys`` are and the condition holds; how many."""
     new = _unnested(table, tuple(rows[0]))
-    values = {name: new.c[name] for name in rows[0] if name != key}
-    statement = update(table).where(table.c[key] == new.c[key], condition).values(values)
+    values = {name: new.c[name] for name in rows[0] if name not in keys}
+    these = (table.c[key] == new.c[key] for key in keys)
+    statement = update(table).where(*these, condition).values(values)
     return connection.execute(statement, _arrays(rows)).rowcount
 
 

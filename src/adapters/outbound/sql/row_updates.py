@@ -11,12 +11,13 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam, update
 def update_each(
     connection: Connection,
     table: Table,
-    key: str,
+    keys: tuple[str, ...],
     rows: Sequence[Mapping[str, Any]],
     condition: ColumnElement[bool],
 ) -> int:
-    """Write the columns of each row where its ``key`` is and the condition holds; how many."""
-    place = f"this_{key}"  # the name of the column itself is that of a value
-    statement = update(table).where(table.c[key] == bindparam(place), condition)
-    given = [{place: row[key], **{n: v for n, v in row.items() if n != key}} for row in rows]
+    """Write columns of each row where its ``keys`` are and the condition holds; how many."""
+    # The names of the columns themselves are those of values.
+    these = (table.c[key] == bindparam(f"this_{key}") for key in keys)
+    statement = update(table).where(*these, condition)
+    given = [{f"this_{n}" if n in keys else n: v for n, v in row.items()} for row in rows]
     return connection.execute(statement, given).rowcount

@@ -88,7 +88,7 @@ class SqlRunStore:
 
     def finish(self, *runs: Run) -> int:
         rows = [{"run_id": run.id, **outcome_row(run)} for run in runs]
-        return self._transaction.update_many(RUNS, "run_id", rows, _IS_LIVE)
+        return self._transaction.update_many(RUNS, ("run_id",), rows, _IS_LIVE)
 
     def request_cancel(self, run_id: str, at: datetime) -> bool:
         statement = update(RUNS).where(

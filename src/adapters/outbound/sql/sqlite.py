@@ -184,13 +184,13 @@ class SqliteDialect:
         self,
         connection: Connection,
         table: Table,
-        key: str,
+        keys: tuple[str, ...],
         rows: Sequence[Mapping[str, Any]],
         condition: ColumnElement[bool],
     ) -> int:
         if len(rows) > 1:
-            return update_by_tuples(connection, table, key, rows, condition)
-        return update_each(connection, table, key, rows, condition)
+            return update_by_tuples(connection, table, keys, rows, condition)
+        return update_each(connection, table, keys, rows, condition)
 
     def hold(
         self, connection: Connection, statement: Select[Any], same: Update

@@ -32,12 +32,12 @@ def insert_tuples(connection: Connection, table: Table, rows: Sequence[Mapping[s
 def update_by_tuples(
     connection: Connection,
     table: Table,
-    key: str,
+    keys: tuple[str, ...],
     rows: Sequence[Mapping[str, Any]],
     condition: ColumnElement[bool],
 ) -> int:
-    """Write the columns of each row where its ``key`` is and the condition holds; how many."""
-    statement = _change(table, key, tuple(rows[0]), condition, connection.dialect)
+    """Write columns of each row where its ``keys`` are and the condition holds; how many."""
+    statement = _change(table, keys, tuple(rows[0]), condition, connection.dialect)
     return connection.exec_driver_sql(statement.text, statement.of(rows)).rowcount
 
 
@@ -52,19 +52,19 @@ def _insertion(table: Table, names: tuple[str, ...], dialect: Dialect) -> _State
 @cache
 def _change(
     table: Table,
-    key: str,
+    keys: tuple[str, ...],
     names: tuple[str, ...],
     condition: ColumnElement[bool],
     dialect: Dialect,
 ) -> _Statement:
-    written: dict[str, Any] = {name: bindparam(name) for name in names if name != key}
-    this = table.c[key] == bindparam(f"{_THIS}{key}")
-    compiled = update(table).where(this, condition).values(written).compile(dialect=dialect)
+    written: dict[str, Any] = {name: bindparam(name) for name in names if name not in keys}
+    these = (table.c[key] == bindparam(f"{_THIS}{key}") for key in keys)
+    compiled = update(table).where(*these, condition).values(written).compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)  # noqa: S101  # as that of every statement is
     return _Statement(str(compiled), tuple(_values(compiled, table, dialect)))
 
 
-_THIS = "this_"  # the name of the key's column could be that of a value
+_THIS = "this_"  # the name of a key's column could be that of a value
 
 
 def _values(compiled: SQLCompiler, table: Table, dialect: Dialect) -> Iterator[Value]:

@@ -94,15 +94,15 @@ class SqlTransaction:
     def update_many(
         self,
         table: Table,
-        key: str,
+        keys: tuple[str, ...],
         rows: Sequence[Mapping[str, Any]],
         condition: ColumnElement[bool],
     ) -> int:
-        """Write each row where its ``key`` is and the condition holds; how many were changed."""
+        """Write each row where its ``keys`` are and the condition holds; how many were changed."""
         connection, changed = self.writing, 0
         for some in _portions(rows):
             require_fitting(table, some)
-            changed += self.dialect.update_rows(connection, table, key, some, condition)
+            changed += self.dialect.update_rows(connection, table, keys, some, condition)
         return changed
 
     def hold(self, statement: Select[Any], same: Update) -> Sequence[Any]:
