@@ -9,6 +9,8 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from decimal import Decimal
 
 import pytest
@@ -40,6 +42,9 @@ from market_spine.testing.store_suite_samples import (
     one_row,
     rows_of,
 )
+
+# In seconds; the emulation gives a lock up after two.
+_LONGER_THAN_THE_SERVER_WAITS = 4
 
 Catalogue = dict[str, dict[str, set[tuple[object, ...]]]]
 
@@ -205,29 +210,46 @@ def test_processes_that_upgrade_at_once_end_well(db2_url: str) -> None:
         "store = SqlStore(sys.argv[1]); print('ready', flush=True); sys.stdin.readline()\n"
         "status = store.upgrade(); store.ensure_ready(); print(status.revision)\n"
     )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, db2_url],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    for process in started:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in started:
-        said, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-        assert said == f"{HEAD}\n"
+    with ExitStack() as ends:
+        started = [
+            ends.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", code, db2_url],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(3)
+        ]
+        for process in started:
+            ends.callback(process.kill)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for process in started:
+            said, errors = process.communicate(timeout=120)
+            assert process.returncode == 0, errors
+            assert said == f"{HEAD}\n"
     with connected(db2_url) as connection:
         assert connection.execute(select(VERSION)).all() == [(HEAD,)]
+
+
+def test_a_schema_that_another_process_is_changing_is_waited_for(db2_url: str) -> None:
+    store = SqlStore(db2_url)
+    store.ensure_ready()
+    with connected(db2_url) as other, ThreadPoolExecutor(1) as threads:
+        other.exec_driver_sql(f"LOCK TABLE {VERSION.name} IN EXCLUSIVE MODE")
+        looking = threads.submit(store.ensure_ready)
+        with pytest.raises(TimeoutError):
+            looking.result(timeout=_LONGER_THAN_THE_SERVER_WAITS)
+        other.rollback()
+        looking.result(timeout=60)
+    store.close()
 
 
 def test_a_process_that_died_before_the_first_revision_is_made_up_for(db2_url: str) -> None:

@@ -79,7 +79,10 @@ class SqlStoreAdmin:
         # In this order: where a reader sees no single moment, another process may just make ours.
         anything = dialect.has_table(connection, None)
         if dialect.has_table(connection, VERSION.name):
-            return connection.execute(select(VERSION.c.version_num)).scalar()
+            # Another process may be holding it while it changes the schema.
+            return dialect.patiently(
+                lambda: connection.execute(select(VERSION.c.version_num)).scalar()
+            )
         if anything:
             raise ConfigurationError(
                 f"the database {dialect.location} holds tables of something else",

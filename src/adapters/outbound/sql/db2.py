@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any
 
 import ibm_db
 import ibm_db_dbi
@@ -46,13 +46,12 @@ from .database_faults import Fault, fault_error
 from .db2_connections import SYNTAX_ERROR, connector
 from .db2_errors import ends_connection, ends_transaction, explain, is_locked_out, sqlcode_of
 from .db2_rows import first_rows, load_frame, restored_frame
-from .dialects import Access, S, Space
+from .dialects import Access, S, Space, T
 from .pools import pool_options
 from .revisions import VERSION
 from .row_updates import update_each
 from .schema_core import PARTITION_LOCKS
 
-T = TypeVar("T")
 
 _SPACE = (
     "SELECT SUM(TBSP_USED_PAGES * TBSP_PAGE_SIZE), MAX(C.APPLS_CUR_CONS)"
@@ -172,7 +171,7 @@ class Db2Dialect:
 
     def has_table(self, connection: Connection, name: str | None) -> bool:
         schema = connection.exec_driver_sql("VALUES CURRENT SCHEMA").scalar_one().strip()
-        tables = self._patiently(lambda: self._tables(connection, schema, name))
+        tables = self.patiently(lambda: self._tables(connection, schema, name))
         return bool(tables) if name is None else name.upper() in tables
 
     def _tables(self, connection: Connection, schema: str, name: str | None) -> set[str]:
@@ -189,7 +188,17 @@ class Db2Dialect:
 
     def lock_schema(self, connection: Connection) -> None:
         lock = f"LOCK TABLE {VERSION.name} IN EXCLUSIVE MODE"
-        self._patiently(lambda: connection.exec_driver_sql(lock).close())
+        self.patiently(lambda: connection.exec_driver_sql(lock).close())
+
+    def patiently(self, work: Callable[[], T]) -> T:
+        deadline = time.monotonic() + self._limits.busy_timeout
+        while True:
+            try:
+                return work()
+            except SpineError as error:
+                if not _locked_out(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOCK_PAUSE)
 
     def in_transaction(self, connection: Connection) -> bool:
         return not connection.invalidated and _ROLLED_BACK not in connection.info
@@ -248,7 +257,7 @@ class Db2Dialect:
 
     def _hold(self, connection: Connection, statement: Update) -> int:
         if _HOLDS not in connection.info:
-            return self._patiently(lambda: connection.execute(statement).rowcount)
+            return self.patiently(lambda: connection.execute(statement).rowcount)
         try:
             return connection.execute(statement).rowcount
         except SpineError as error:
@@ -339,7 +348,7 @@ class Db2Dialect:
     def keep_writers_out(self, connection: Connection, table: Table) -> None:
         name = connection.dialect.identifier_preparer.format_table(table)
         lock = f"LOCK TABLE {name} IN SHARE MODE"
-        self._patiently(lambda: connection.exec_driver_sql(lock).close())
+        self.patiently(lambda: connection.exec_driver_sql(lock).close())
 
     def identity(self, connection: Connection) -> str:
         # Names of servers and databases repeat. A mark does not, and is seen before its commit.
@@ -379,17 +388,6 @@ class Db2Dialect:
         elif ends_transaction(error):
             _note_end(connection)
         return note_conflict(connection, self.translate(error))
-
-    def _patiently(self, work: Callable[[], T]) -> T:
-        """Try again, while the time for locks lasts, what was undone because of a lock alone."""
-        deadline = time.monotonic() + self._limits.busy_timeout
-        while True:
-            try:
-                return work()
-            except SpineError as error:
-                if not _locked_out(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(_LOCK_PAUSE)
 
 
 def _locked_out(error: SpineError) -> bool:

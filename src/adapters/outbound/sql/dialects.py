@@ -16,6 +16,7 @@ from ....domain.captures import Partition
 from ....domain.errors import SpineError
 
 S = TypeVar("S", bound=Select[Any])
+T = TypeVar("T")
 
 
 class Access(Enum):
@@ -86,6 +87,13 @@ class Dialect(Protocol):
 
     def lock_schema(self, connection: Connection) -> None:
         """Hold the schema until the transaction ends: one process changes it at a time."""
+        ...
+
+    def patiently(self, work: Callable[[], T]) -> T:
+        """What ``work`` answers, done again while locks last, where a server refuses them early.
+
+        Only for work that its failure undoes as a whole, and nothing else with it.
+        """
         ...
 
     def in_transaction(self, connection: Connection) -> bool:

@@ -37,7 +37,7 @@ from ....domain.captures import Partition
 from ....domain.errors import ConfigurationError, SpineError
 from .conflicts import note_conflict
 from .connection_limits import ConnectionLimits
-from .dialects import Access, S, Space
+from .dialects import Access, S, Space, T
 from .pools import pool_options
 from .postgres_errors import explain
 from .postgres_frames import csv_chunks, csv_frames
@@ -135,6 +135,9 @@ class PostgresDialect:
         text = "\0".join((partition.domain, partition.period.isoformat(), partition.segment))
         digest = hashlib.sha256(text.encode()).digest()
         _lock(connection, int.from_bytes(digest[:8], signed=True))
+
+    def patiently(self, work: Callable[[], T]) -> T:
+        return work()  # the server itself waits as long as it was told to
 
     def in_transaction(self, connection: Connection) -> bool:
         if connection.invalidated:

@@ -34,7 +34,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from ....domain.captures import Partition
 from ....domain.errors import ConfigurationError, SpineError
 from .connection_limits import ConnectionLimits
-from .dialects import Access, S, Space
+from .dialects import Access, S, Space, T
 from .row_updates import update_each
 from .sqlite_errors import explain
 from .sqlite_rows import insert_tuples, update_by_tuples
@@ -164,6 +164,9 @@ class SqliteDialect:
 
     def lock_schema(self, connection: Connection) -> None:
         """Nothing to do: there is one writing transaction at a time."""
+
+    def patiently(self, work: Callable[[], T]) -> T:
+        return work()  # SQLite itself waits as long as it was told to
 
     def in_transaction(self, connection: Connection) -> bool:
         driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # pysqlite's own
