@@ -52,7 +52,6 @@ from .revisions import VERSION
 from .row_updates import update_each
 from .schema_core import PARTITION_LOCKS
 
-
 _SPACE = (
     "SELECT SUM(TBSP_USED_PAGES * TBSP_PAGE_SIZE), MAX(C.APPLS_CUR_CONS)"
     " FROM TABLE(MON_GET_TABLESPACE('', -2)) AS T, TABLE(MON_GET_DATABASE(-1)) AS C"
