@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,17 +10,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Dialect, Table, bindparam, insert, update
 from sqlalchemy.sql.compiler import SQLCompiler
 
-Value = Callable[[Mapping[str, Any]], Any]
-"""What a row gives for one place of a statement."""
+Column = Callable[[Sequence[Mapping[str, Any]]], Iterable[Any]]
+"""What rows give for one place of a statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
     text: str
-    values: tuple[Value, ...]
+    columns: tuple[Column, ...]
 
     def of(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-        return [tuple(value(row) for value in self.values) for row in rows]
+        # Column by column: a call for each value would be most of what a small row costs.
+        return list(zip(*(column(rows) for column in self.columns), strict=True))
 
 
 def insert_tuples(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -46,7 +47,7 @@ def _insertion(table: Table, names: tuple[str, ...], dialect: Dialect) -> _State
     statement = insert(table).values({name: bindparam(name) for name in names})
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)  # noqa: S101  # as that of every statement is
-    return _Statement(str(compiled), tuple(_values(compiled, table, dialect)))
+    return _Statement(str(compiled), tuple(_columns(compiled, table, dialect)))
 
 
 @cache
@@ -61,13 +62,13 @@ def _change(
     these = (table.c[key] == bindparam(f"{_THIS}{key}") for key in keys)
     compiled = update(table).where(*these, condition).values(written).compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)  # noqa: S101  # as that of every statement is
-    return _Statement(str(compiled), tuple(_values(compiled, table, dialect)))
+    return _Statement(str(compiled), tuple(_columns(compiled, table, dialect)))
 
 
 _THIS = "this_"  # the name of a key's column could be that of a value
 
 
-def _values(compiled: SQLCompiler, table: Table, dialect: Dialect) -> Iterator[Value]:
+def _columns(compiled: SQLCompiler, table: Table, dialect: Dialect) -> Iterator[Column]:
     for name in compiled.positiontup or ():
         column = table.c.get(name.removeprefix(_THIS))
         if column is None:
@@ -77,13 +78,13 @@ def _values(compiled: SQLCompiler, table: Table, dialect: Dialect) -> Iterator[V
         yield _taken(column.key) if convert is None else _converted(column.key, convert)
 
 
-def _always(value: Any) -> Value:
-    return lambda _: value
+def _always(value: Any) -> Column:
+    return lambda rows: [value] * len(rows)
 
 
-def _taken(name: str) -> Value:
-    return lambda row: row[name]
+def _taken(name: str) -> Column:
+    return lambda rows: [row[name] for row in rows]
 
 
-def _converted(name: str, convert: Callable[[Any], Any]) -> Value:
-    return lambda row: convert(row[name])
+def _converted(name: str, convert: Callable[[Any], Any]) -> Column:
+    return lambda rows: [convert(row[name]) for row in rows]
