@@ -73,6 +73,7 @@ class Catalog:
             raise ValidationError(
                 f"there is no pipeline or workflow named {name!r}",
                 hint=f"{error.hint}; spine pipelines list shows all",
+                metadata=error.context.metadata,
             ) from None
 
     def runnable(self, name: str) -> Runnable:

@@ -30,12 +30,15 @@ class Param:
     """Documentation of one parameter, written in its annotation.
 
     ``week: Annotated[date | None, Param("Monday of the week", example="2025-11-10")]``.
-    The value of a ``secret`` parameter is never stored or shown.
+    The value of a ``secret`` parameter is never stored or shown. A ``file`` is the path of a file
+    or folder, as every parameter of type Path is: who asks from elsewhere may only name those that
+    the operator has opened to them.
     """
 
     description: str = ""
     example: str | None = None
     secret: bool = False
+    file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class ParameterSpec:
     @property
     def required(self) -> bool:
         return self.default is REQUIRED
+
+    @property
+    def is_file(self) -> bool:
+        """Whether a value is the path of a file or folder, or a list of them."""
+        return self.doc.file or _holds_path(self.annotation)
 
     @property
     def expected(self) -> str:
@@ -254,6 +262,10 @@ def _describe(annotation: Any) -> str:
 
 def _is_path(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, PurePath)
+
+
+def _holds_path(annotation: Any) -> bool:
+    return _is_path(annotation) or any(_holds_path(item) for item in get_args(annotation))
 
 
 def plain(value: Any) -> Any:

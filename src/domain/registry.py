@@ -42,7 +42,9 @@ class Registry(Generic[N]):
             return self._items[name]
         except KeyError:
             raise ValidationError(
-                f"there is no {self._kind} named {name!r}", hint=self._suggestion(name)
+                f"there is no {self._kind} named {name!r}",
+                hint=self._suggestion(name),
+                metadata={"resource": f"{self._kind}s/{name}"},
             ) from None
 
     def find(self, name: str) -> N | None:

@@ -30,6 +30,7 @@ File = Annotated[
     Param(
         "Weekly file: PSV, CSV, JSON, JSON Lines or Parquet; plain, gzip, zstd or zip",
         example="finra_otc_weekly_otc_20251215.csv",
+        file=True,
     ),
 ]
 Week = Annotated[

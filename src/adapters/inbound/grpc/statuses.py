@@ -12,7 +12,8 @@ from google.rpc import (  # type: ignore[import-untyped]  # ships no py.typed
 )
 
 from ....domain.errors import Category, SpineError
-from .messages import duration_message, error_message
+from .messages_errors import error_message
+from .values import duration_message
 
 DOMAIN = "market_spine"
 
