@@ -259,10 +259,17 @@ class ReadBackfills:
             raise backfill_not_found(backfill_id)
         return found
 
-    def list(self, *, before: str | None = None, limit: int = 50) -> Sequence[Backfill]:
-        """Newest first."""
+    def list(
+        self,
+        *,
+        pipeline: str | None = None,
+        state: BackfillState | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> Sequence[Backfill]:
+        """Newest first, from the one after ``before`` on."""
         with self.store.read() as unit:
-            return unit.backfills.list(before=before, limit=limit)
+            return unit.backfills.list(pipeline=pipeline, state=state, before=before, limit=limit)
 
     def counts(self, backfill_id: str) -> Mapping[PartState, int]:
         """How many partitions are in which state."""

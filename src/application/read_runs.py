@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ..domain.captures import LineageEdge
 from ..domain.errors import ValidationError
 from ..domain.queueing import Job, Progress
 from ..domain.run_statistics import StatisticsFilter, StatisticsReport
-from ..domain.runs import LogLine, Run, RunEvent, RunFilter
+from ..domain.runs import Head, LogLine, Run, RunEvent, RunFilter
 from ..ports.storage import Store
 
 _PAGE = 1000
@@ -36,7 +37,7 @@ class ReadRuns:
             return work.manifest.lineage(run_id)
 
     def list(self, wanted: RunFilter) -> Sequence[Run]:
-        """The runs that pass the filter, newest first, at most ``wanted.limit`` of them.
+        """The runs that pass the filter, in its order, at most ``wanted.limit`` of them.
 
         Raises a ValidationError for a limit below 1: a store could take it for no limit.
         """
@@ -49,14 +50,18 @@ class ReadRuns:
             return work.runs.list(wanted)
 
     def parts(self, run_id: str) -> Iterator[Run]:
-        """All parts of a run, in the order in which they were made."""
-        before, pages = None, []
-        with self._store.read() as work:
-            while page := work.runs.list(RunFilter(parent=run_id, before=before, limit=_PAGE)):
-                pages.append(page)
-                before = page[-1].id
-        for page in reversed(pages):
-            yield from reversed(page)
+        """All parts of a run, in the order in which they were made.
+
+        They are read in pages of 1000, each of its own moment. One moment for all would mean a
+        snapshot that lasts as long as the caller takes; parts neither move nor vanish meanwhile,
+        and new ones come last.
+        """
+        wanted = RunFilter(parent=run_id, oldest_first=True, limit=_PAGE)
+        while page := self.list(wanted):
+            yield from page
+            if len(page) < _PAGE:
+                return
+            wanted = replace(wanted, after=page[-1].id)
 
     def events(self, run_id: str, *, after: int = 0) -> Sequence[RunEvent]:
         """What happened to a run, from the event after the one with the key ``after``."""
@@ -67,6 +72,11 @@ class ReadRuns:
         """What a run has logged, from the line after number ``after``."""
         with self._store.read() as work:
             return work.journal.lines(run_id, after=after)
+
+    def heads(self, run_ids: Collection[str]) -> Mapping[str, Head]:
+        """How far the journal of each of the runs goes; 0 where there is nothing."""
+        with self._store.read() as work:
+            return work.journal.heads(run_ids)
 
     def progress(self, run_ids: Collection[str]) -> Mapping[str, Progress]:
         """How far the live ones of the runs are, as far as they tell."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from .captures import Partition
+from .captures import Partition, QualityPosition, listed
 
 
 class Severity(StrEnum):
@@ -54,13 +54,22 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class QualityResult:
-    """A check's outcome as it is stored: on which capture, by which run, when."""
+    """A check's outcome as it is stored: on which capture, by which run, when.
+
+    ``key`` is the store's own number, 0 until stored.
+    """
 
     capture: str
     partition: Partition
     run: str
     checked_at: datetime
     result: CheckResult
+    key: int = field(default=0, compare=False)
+
+    @property
+    def position(self) -> QualityPosition:
+        """What a list of results goes on after; a ValidationError for one that no store listed."""
+        return QualityPosition(self.run, listed(self.key, "quality result"))
 
 
 _MOST_WARNINGS = ((Grade.A, 0), (Grade.B, 2), (Grade.C, 5))

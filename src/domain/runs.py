@@ -90,9 +90,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs to list: newest first, ``before`` is the id to continue after (keyset paging).
+    """Which runs to list, newest first unless ``oldest_first``.
 
-    ``since`` (inclusive) and ``until`` (exclusive) bound the time of creation.
+    ``before`` and ``after`` bound the id, both exclusive: a list goes on with the id of its last
+    run as ``before``, or as ``after`` when it is ``oldest_first`` (keyset paging). ``since``
+    (inclusive) and ``until`` (exclusive) bound the time of creation.
     """
 
     pipeline: str | None = None
@@ -110,6 +112,8 @@ class RunFilter:
     backfill: str | None = None
     step: str | None = None
     request: str | None = None
+    oldest_first: bool = False
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +180,11 @@ class LogLine:
     at: datetime
     level: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a run's journal goes: the key of its last event, the number of its last line."""
+
+    event: int = 0
+    line: int = 0

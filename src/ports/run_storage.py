@@ -14,7 +14,7 @@ from typing import Protocol
 from ..domain.backfills import Backfill, BackfillPart, BackfillState, PartState
 from ..domain.queueing import Capacity, Job, Lease, Progress, QueueState
 from ..domain.run_statistics import Purged, StatisticsFilter, StatisticsReport
-from ..domain.runs import LogLine, Place, Run, RunEvent, RunFilter, StepCount
+from ..domain.runs import Head, LogLine, Place, Run, RunEvent, RunFilter, StepCount
 
 
 class RunStore(Protocol):
@@ -39,7 +39,7 @@ class RunStore(Protocol):
         ...
 
     def list(self, wanted: RunFilter) -> Sequence[Run]:
-        """Newest first (descending id)."""
+        """Newest first (descending id), or oldest first (ascending id)."""
         ...
 
     def begin(self, run_ids: Collection[str], *, owner: str, at: datetime) -> int:
@@ -154,6 +154,13 @@ class RunJournal(Protocol):
         """Lines of a run with a number beyond ``after``, in their order."""
         ...
 
+    def heads(self, run_ids: Collection[str]) -> Mapping[str, Head]:
+        """How far the journal of each of the runs goes; 0 where there is nothing.
+
+        Costs no more however much a run has said: whoever follows many runs asks it first.
+        """
+        ...
+
     def note_progress(self, run_id: str, progress: Progress) -> None:
         """Replace what is known; nothing happens for a run that is not in the queue."""
         ...
@@ -189,8 +196,15 @@ class BackfillStore(Protocol):
         """The backfill, held until the transaction ends."""
         ...
 
-    def list(self, *, before: str | None = None, limit: int = 50) -> Sequence[Backfill]:
-        """Newest first (descending id)."""
+    def list(
+        self,
+        *,
+        pipeline: str | None = None,
+        state: BackfillState | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> Sequence[Backfill]:
+        """Newest first (descending id), from the one after ``before`` on."""
         ...
 
     def change(

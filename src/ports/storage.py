@@ -41,7 +41,7 @@ class CaptureStore(Protocol):
     def get(self, capture_id: str) -> Capture | None: ...
 
     def list(self, wanted: CaptureFilter) -> Sequence[Capture]:
-        """Descending period, ascending segment, descending sequence."""
+        """Descending period, ascending segment and domain, descending sequence."""
         ...
 
 
@@ -79,7 +79,9 @@ class RejectStore(Protocol):
         """Put rejects (line Int64; reason, detail, raw String) in place of the capture's; count."""
         ...
 
-    def list(self, wanted: RejectFilter) -> Sequence[Reject]: ...
+    def list(self, wanted: RejectFilter) -> Sequence[Reject]:
+        """In the order of their captures' list, of each capture by line."""
+        ...
 
 
 class QualityStore(Protocol):
@@ -88,7 +90,10 @@ class QualityStore(Protocol):
     def add(self, results: Iterable[QualityResult]) -> None: ...
 
     def list(self, wanted: PartitionFilter) -> Sequence[QualityResult]:
-        """Newest first; the checks of one run in the order they were added."""
+        """Newest run first; the checks of one run in the order they were added.
+
+        Raises a ValidationError when ``wanted.after`` is no position of a quality result.
+        """
         ...
 
 
@@ -104,7 +109,10 @@ class ManifestStore(Protocol):
         ...
 
     def list(self, wanted: PartitionFilter) -> Sequence[ManifestEntry]:
-        """Descending period, ascending segment, newest capture first, stages in their order."""
+        """In the order of their captures' list, of each capture the stages in their order.
+
+        Raises a ValidationError when ``wanted.after`` is no position of an entry.
+        """
         ...
 
     def link(self, edges: Iterable[LineageEdge]) -> None:

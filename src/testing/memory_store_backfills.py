@@ -45,10 +45,22 @@ class MemoryBackfillStore:
         """The backfill; there is one writer at a time, who holds all of them."""
         return self._transaction.writing.backfills.get(backfill_id)
 
-    def list(self, *, before: str | None = None, limit: int = 50) -> Sequence[Backfill]:
-        backfills = self._transaction.reading.backfills
-        found = sorted((key for key in backfills if before is None or key < before), reverse=True)
-        return [backfills[key] for key in found[:limit]]
+    def list(
+        self,
+        *,
+        pipeline: str | None = None,
+        state: BackfillState | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> Sequence[Backfill]:
+        found = [
+            backfill
+            for key, backfill in sorted(self._transaction.reading.backfills.items(), reverse=True)
+            if (before is None or key < before)
+            and pipeline in (None, backfill.pipeline)
+            and state in (None, backfill.state)
+        ]
+        return found[:limit]
 
     def change(
         self,

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from ..domain.captures import (
     Capture,
     CaptureFilter,
+    CapturePosition,
     LineageEdge,
     ManifestEntry,
+    ManifestPosition,
     Partition,
     PartitionFilter,
     Stage,
@@ -62,13 +64,18 @@ class MemoryCaptureStore:
         state = self._transaction.reading
         found = sorted(
             (item for item in state.captures.values() if _kept(state, item, wanted)),
-            key=newest_partition_first,
+            key=lambda item: newest_partition_first(item.position),
         )
         if wanted.latest_only:
             newest: dict[Partition, Capture] = {}
             for item in found:
                 newest.setdefault(item.partition, item)
             found = [item for item in found if newest[item.partition] is item]
+        if wanted.after is not None:
+            # After the last of a partition comes the next one, whatever is the newest by then.
+            last = replace(wanted.after, sequence=0) if wanted.latest_only else wanted.after
+            key = newest_partition_first(last)
+            found = [item for item in found if newest_partition_first(item.position) > key]
         return found[: wanted.limit]
 
 
@@ -83,7 +90,10 @@ class MemoryManifestStore:
         capture = state.capture(entry.capture)
         state.require_run(entry.run)
         state.manifest[entry.capture, entry.stage] = replace(
-            entry, partition=capture.partition, reached_at=as_utc(entry.reached_at)
+            entry,
+            partition=capture.partition,
+            reached_at=as_utc(entry.reached_at),
+            capture_sequence=capture.sequence,
         )
 
     def withdraw(self, capture: str, stage: Stage) -> None:
@@ -106,30 +116,31 @@ class MemoryManifestStore:
 
     def list(self, wanted: PartitionFilter) -> list[ManifestEntry]:
         state = self._transaction.reading
+        after = wanted.after_in(ManifestPosition)
         found = [
             item
             for item in state.manifest.values()
             if of_filter(state.captures[item.capture], wanted, item.reached_at)
             and wanted.run in (None, item.run)
+            and (after is None or _by_stage(item.position) > _by_stage(after))
         ]
-        found.sort(
-            key=lambda item: (
-                newest_partition_first(state.captures[item.capture]),
-                item.stage.order,
-            )
-        )
+        found.sort(key=lambda item: _by_stage(item.position))
         return found[: wanted.limit]
 
 
-def newest_partition_first(capture: Capture) -> tuple[int, str, str, int]:
+def newest_partition_first(position: CapturePosition) -> tuple[int, str, str, int]:
     """The sort key of captures: descending period, ascending segment, descending sequence."""
-    partition = capture.partition
+    partition = position.partition
     return (
         -partition.period.toordinal(),
         partition.segment,
         partition.domain,
-        -capture.sequence,
+        -position.sequence,
     )
+
+
+def _by_stage(position: ManifestPosition) -> tuple[tuple[int, str, str, int], int]:
+    return newest_partition_first(position.capture), position.stage.order
 
 
 def of_filter(capture: Capture, wanted: PartitionFilter, moment: datetime) -> bool:

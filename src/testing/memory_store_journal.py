@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..domain.errors import LoadError
 from ..domain.queueing import Progress
-from ..domain.runs import LogLine, RunEvent
+from ..domain.runs import Head, LogLine, RunEvent
 from .memory_store_state import MemoryTransaction, as_json, as_utc
 
 _LINE_BYTES = 2000
@@ -55,6 +55,16 @@ class MemoryRunJournal:
     def lines(self, run_id: str, *, after: int = 0, limit: int = 1000) -> tuple[LogLine, ...]:
         lines = self._transaction.reading.lines.get(run_id, ())
         return tuple(line for line in lines if line.number > after)[:limit]
+
+    def heads(self, run_ids: Collection[str]) -> dict[str, Head]:
+        state = self._transaction.reading
+        return {
+            run_id: Head(
+                max((event.key for event in state.events.get(run_id, ())), default=0),
+                max((line.number for line in state.lines.get(run_id, ())), default=0),
+            )
+            for run_id in run_ids
+        }
 
     def note_progress(self, run_id: str, progress: Progress) -> None:
         state = self._transaction.writing

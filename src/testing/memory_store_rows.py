@@ -9,7 +9,14 @@ import polars as pl
 
 from ..adapters.outbound.sql.row_frames import conform, conform_rejects
 from ..adapters.outbound.sql.row_tables import row_table
-from ..domain.captures import Capture, PartitionFilter, Reject, RejectFilter
+from ..domain.captures import (
+    Capture,
+    PartitionFilter,
+    QualityPosition,
+    Reject,
+    RejectFilter,
+    RejectPosition,
+)
 from ..domain.errors import LoadError
 from ..domain.quality import QualityResult
 from .memory_store_captures import newest_partition_first, of_filter
@@ -72,15 +79,29 @@ class MemoryRejectStore:
         state = self._transaction.reading
         captures = sorted(
             (item for item in state.captures.values() if _has_wanted_rejects(state, item, wanted)),
-            key=newest_partition_first,
+            key=lambda item: newest_partition_first(item.position),
         )
         found = [
-            Reject(capture.id, capture.partition, *row)
+            Reject(
+                capture.id,
+                capture.partition,
+                line,
+                reason,
+                detail,
+                raw,
+                capture_sequence=capture.sequence,
+                key=number,
+            )
             for capture in captures
             if capture.key in state.rejects
-            for row in state.rejects[capture.key].iter_rows()
-            if wanted.reason in (None, row[1])
+            for number, (line, reason, detail, raw) in enumerate(
+                state.rejects[capture.key].iter_rows(), 1
+            )
+            if wanted.reason in (None, reason)
         ]
+        if wanted.after is not None:
+            last = _by_number(wanted.after)
+            found = [item for item in found if _by_number(item.position) > last]
         return found[: wanted.limit]
 
 
@@ -95,8 +116,9 @@ class MemoryQualityStore:
         for item in results:
             capture = state.capture(item.capture)
             state.require_run(item.run)
-            state.quality[len(state.quality) + 1] = replace(
-                item, partition=capture.partition, checked_at=as_utc(item.checked_at)
+            key = len(state.quality) + 1
+            state.quality[key] = replace(
+                item, partition=capture.partition, checked_at=as_utc(item.checked_at), key=key
             )
 
     def list(self, wanted: PartitionFilter) -> list[QualityResult]:
@@ -107,8 +129,19 @@ class MemoryQualityStore:
             if of_filter(state.captures[item.capture], wanted, item.checked_at)
             and wanted.run in (None, item.run)
         ]
+        after = wanted.after_in(QualityPosition)
+        if after is not None:
+            found = [
+                item
+                for item in found
+                if item.run < after.run or (item.run == after.run and item.key > after.number)
+            ]
         # Sorting is stable: within a run the order of adding stays.
         return sorted(found, key=lambda item: item.run, reverse=True)[: wanted.limit]
+
+
+def _by_number(position: RejectPosition) -> tuple[tuple[int, str, str, int], int]:
+    return newest_partition_first(position.capture), position.number
 
 
 def _has_wanted_rejects(state: MemoryState, capture: Capture, wanted: RejectFilter) -> bool:

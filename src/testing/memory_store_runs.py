@@ -122,9 +122,8 @@ class MemoryRunStore:
 
     def list(self, wanted: RunFilter) -> list[Run]:
         state = self._transaction.reading
-        found = [
-            run for _, run in sorted(state.runs.items(), reverse=True) if _wants(state, wanted, run)
-        ]
+        ordered = sorted(state.runs.items(), reverse=not wanted.oldest_first)
+        found = [run for _, run in ordered if _wants(state, wanted, run)]
         return found[: wanted.limit]
 
 
@@ -139,6 +138,7 @@ def _wants(state: MemoryState, wanted: RunFilter, run: Run) -> bool:
         and wanted.parent in (None, run.parent)
         and not (wanted.top_level_only and run.parent is not None)
         and (wanted.before is None or run.id < wanted.before)
+        and (wanted.after is None or run.id > wanted.after)
         and (wanted.since is None or run.created_at >= wanted.since)
         and (wanted.until is None or run.created_at < wanted.until)
         and wanted.partition in (None, run.partition)

@@ -18,7 +18,8 @@ def recorded(
 ) -> dict[str, Any]:
     """Its fields, with ``domain``, ``week_start`` and ``tier`` in place of the partition."""
     document: dict[str, Any] = output.plain(item)
-    document.pop("key", None)  # the store's own number
+    for own in ("key", "capture_sequence"):  # the store's own numbers
+        document.pop(own, None)
     flat: dict[str, Any] = {}
     for name, value in document.items():
         if name == "partition":

@@ -51,10 +51,22 @@ class SqlBackfillStore:
         found = self._transaction.hold(select(BACKFILLS).where(this), same)
         return _backfill(found[0]) if found else None
 
-    def list(self, *, before: str | None = None, limit: int = 50) -> Sequence[Backfill]:
-        statement = select(BACKFILLS).order_by(BACKFILLS.c.backfill_id.desc())
+    def list(
+        self,
+        *,
+        pipeline: str | None = None,
+        state: BackfillState | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> Sequence[Backfill]:
+        columns = BACKFILLS.c
+        statement = select(BACKFILLS).order_by(columns.backfill_id.desc())
+        if pipeline is not None:
+            statement = statement.where(columns.pipeline == pipeline)
+        if state is not None:
+            statement = statement.where(columns.backfill_state == state.value)
         if before is not None:
-            statement = statement.where(BACKFILLS.c.backfill_id < before)
+            statement = statement.where(columns.backfill_id < before)
         limited = self._transaction.dialect.first(statement, limit)
         return [_backfill(row) for row in self._transaction.rows(limited)]
 

@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
-from ....domain.captures import Partition, PartitionFilter
+from ....domain.captures import CapturePosition, Partition, PartitionFilter
 from ....domain.errors import LoadError
 from .schema_core import CAPTURES
 from .transaction import SqlTransaction
+
+_Key = tuple[ColumnElement[Any], Any, bool]
+"""Something that rows are ordered by, one of its values, and whether it descends."""
 
 PARTITION_COLUMNS = (CAPTURES.c.domain_name, CAPTURES.c.period_date, CAPTURES.c.segment)
 
@@ -53,6 +56,38 @@ def of_filter(
     if wanted.as_of is not None:
         conditions += [CAPTURES.c.captured_at <= wanted.as_of, moment <= wanted.as_of]
     return conditions
+
+
+def beyond(first: _Key, *further: _Key) -> ColumnElement[bool]:
+    """What comes after a row with these values in an order by these columns, none of them null.
+
+    Spelled out, because a comparison of rows knows one direction, and Db2 no such thing.
+    """
+    column, value, descending = first
+    behind: ColumnElement[bool] = column < value if descending else column > value
+    if not further:
+        return behind
+    # Said first, and twice: it is what the database can begin reading at.
+    at_or_behind: ColumnElement[bool] = column <= value if descending else column >= value
+    return and_(at_or_behind, or_(behind, beyond(*further)))
+
+
+def partition_keys(partition: Partition) -> tuple[_Key, _Key, _Key]:
+    """NEWEST_PARTITION_FIRST without its last column, with the values of a partition."""
+    columns = CAPTURES.c
+    return (
+        (columns.period_date, partition.period, True),
+        (columns.segment, partition.segment, False),
+        (columns.domain_name, partition.domain, False),
+    )
+
+
+def capture_order(position: CapturePosition) -> tuple[_Key, ...]:
+    """NEWEST_PARTITION_FIRST with the values of a capture."""
+    return (
+        *partition_keys(position.partition),
+        (CAPTURES.c.sequence_no, position.sequence, True),
+    )
 
 
 def capture_keys(transaction: SqlTransaction, capture_ids: Iterable[str]) -> dict[str, int]:

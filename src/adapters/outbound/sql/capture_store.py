@@ -18,7 +18,14 @@ from sqlalchemy import (
 
 from ....domain.captures import Capture, CaptureFilter, Partition
 from ....domain.errors import LoadError
-from .capture_queries import NEWEST_PARTITION_FIRST, of_partition, partition_of
+from .capture_queries import (
+    NEWEST_PARTITION_FIRST,
+    beyond,
+    capture_order,
+    of_partition,
+    partition_keys,
+    partition_of,
+)
 from .json_text import from_text, to_text
 from .schema_core import CAPTURES, MANIFEST
 from .transaction import SqlTransaction
@@ -82,6 +89,11 @@ def listing(wanted: CaptureFilter) -> Select[Any]:
         statement = statement.where(columns.period_date >= wanted.first_period)
     if wanted.last_period is not None:
         statement = statement.where(columns.period_date <= wanted.last_period)
+    if wanted.after is not None:
+        # After the last of a partition comes the next one, whatever is the newest by then.
+        last = wanted.after
+        order = partition_keys(last.partition) if wanted.latest_only else capture_order(last)
+        statement = statement.where(beyond(*order))
     if wanted.latest_only:
         newer = CAPTURES.alias("newer")
         statement = statement.where(

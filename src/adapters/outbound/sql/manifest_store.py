@@ -7,11 +7,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, delete, insert, literal_column, select
 
-from ....domain.captures import LineageEdge, ManifestEntry, PartitionFilter, Stage
+from ....domain.captures import (
+    LineageEdge,
+    ManifestEntry,
+    ManifestPosition,
+    PartitionFilter,
+    Stage,
+)
 from .capture_queries import (
     NEWEST_PARTITION_FIRST,
     PARTITION_COLUMNS,
+    beyond,
     capture_keys,
+    capture_order,
     of_filter,
     partition_of,
 )
@@ -95,10 +103,15 @@ def manifest_listing(wanted: PartitionFilter) -> Select[Any]:
         stage.value: literal_column(str(stage.order)) for stage in Stage
     }
     stages = case(orders, value=MANIFEST.c.stage)
+    conditions = of_filter(wanted, MANIFEST.c.run_id, MANIFEST.c.reached_at)
+    after = wanted.after_in(ManifestPosition)
+    if after is not None:
+        stage = (stages, orders[after.stage.value], False)
+        conditions.append(beyond(*capture_order(after.capture), stage))
     return (
-        select(MANIFEST, CAPTURES.c.capture_id, *PARTITION_COLUMNS)
+        select(MANIFEST, CAPTURES.c.capture_id, CAPTURES.c.sequence_no, *PARTITION_COLUMNS)
         .join(CAPTURES, CAPTURES.c.capture_key == MANIFEST.c.capture_key)
-        .where(*of_filter(wanted, MANIFEST.c.run_id, MANIFEST.c.reached_at))
+        .where(*conditions)
         .order_by(*NEWEST_PARTITION_FIRST, stages)
     )
 
@@ -113,4 +126,5 @@ def _entry(row: Any) -> ManifestEntry:
         rows=row.row_count,
         grade=row.grade,
         blocked=row.blocked == 1,
+        capture_sequence=row.sequence_no,
     )

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Select, insert, select
 
-from ....domain.captures import PartitionFilter
+from ....domain.captures import PartitionFilter, QualityPosition
 from ....domain.quality import CheckResult, CheckStatus, QualityResult, Severity
-from .capture_queries import PARTITION_COLUMNS, capture_keys, of_filter, partition_of
+from .capture_queries import PARTITION_COLUMNS, beyond, capture_keys, of_filter, partition_of
 from .schema_core import CAPTURES, QUALITY_RESULTS
 from .transaction import SqlTransaction
 
@@ -49,11 +49,17 @@ class SqlQualityStore:
 
 def quality_listing(wanted: PartitionFilter) -> Select[Any]:
     """The results that a filter keeps, without its limit."""
+    columns = QUALITY_RESULTS.c
+    conditions = of_filter(wanted, columns.run_id, columns.checked_at)
+    after = wanted.after_in(QualityPosition)
+    if after is not None:
+        order = ((columns.run_id, after.run, True), (columns.result_key, after.number, False))
+        conditions.append(beyond(*order))
     return (
         select(QUALITY_RESULTS, CAPTURES.c.capture_id, *PARTITION_COLUMNS)
-        .join(CAPTURES, CAPTURES.c.capture_key == QUALITY_RESULTS.c.capture_key)
-        .where(*of_filter(wanted, QUALITY_RESULTS.c.run_id, QUALITY_RESULTS.c.checked_at))
-        .order_by(QUALITY_RESULTS.c.run_id.desc(), QUALITY_RESULTS.c.result_key)
+        .join(CAPTURES, CAPTURES.c.capture_key == columns.capture_key)
+        .where(*conditions)
+        .order_by(columns.run_id.desc(), columns.result_key)
     )
 
 
@@ -71,4 +77,5 @@ def _result(row: Any) -> QualityResult:
             observed=row.observed,
             expected=row.expected,
         ),
+        key=row.result_key,
     )

@@ -11,6 +11,8 @@ from ....domain.captures import Reject, RejectFilter
 from .capture_queries import (
     NEWEST_PARTITION_FIRST,
     PARTITION_COLUMNS,
+    beyond,
+    capture_order,
     of_partition,
     partition_of,
 )
@@ -61,8 +63,12 @@ def reject_listing(wanted: RejectFilter) -> Select[Any]:
         conditions.append(REJECTS.c.reason == wanted.reason)
     if wanted.as_of is not None:
         conditions.append(CAPTURES.c.captured_at <= wanted.as_of)
+    if wanted.after is not None:
+        number = (REJECTS.c.reject_no, wanted.after.number, False)
+        conditions.append(beyond(*capture_order(wanted.after.capture), number))
     return (
         select(
+            REJECTS.c.reject_no,
             REJECTS.c.line_no,
             REJECTS.c.reason,
             # Each by itself: a LOB that the database composes for every row costs Db2 far more.
@@ -71,6 +77,7 @@ def reject_listing(wanted: RejectFilter) -> Select[Any]:
             REJECTS.c.raw_text,
             REJECTS.c.raw_long,
             CAPTURES.c.capture_id,
+            CAPTURES.c.sequence_no,
             *PARTITION_COLUMNS,
         )
         .join(CAPTURES, CAPTURES.c.capture_key == REJECTS.c.capture_key)
@@ -96,4 +103,6 @@ def _reject(row: Any) -> Reject:
         reason=row.reason,
         detail=row.detail if row.detail_long is None else row.detail_long,
         raw=row.raw_text if row.raw_long is None else row.raw_long,
+        capture_sequence=row.sequence_no,
+        key=row.reject_no,
     )

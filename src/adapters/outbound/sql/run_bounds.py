@@ -23,22 +23,33 @@ def created_between(
     transaction: SqlTransaction,
     since: datetime | None,
     until: datetime | None,
+    *,
     before: str | None = None,
+    after: str | None = None,
 ) -> list[ColumnElement[bool]]:
-    """Conditions on the time of creation, and on the id, that must be lower than ``before``."""
+    """Conditions on the time of creation, and on the id: lower than ``before``, beyond ``after``.
+
+    There is one lower and one upper bound of the id at most: of two SQLite begins reading at the
+    first, wherever the second one is.
+    """
     columns = RUNS.c
     conditions: list[ColumnElement[bool]] = []
+    lowest = None
     if since is not None:
         conditions.append(columns.created_at >= since)
         lowest = _lowest_since(transaction, since)
-        conditions.append(_NOTHING if lowest is None else columns.run_id >= lowest)
+        if lowest is None:
+            conditions.append(_NOTHING)
+    if lowest is not None and (after is None or lowest > after):
+        conditions.append(columns.run_id >= lowest)
+    elif after is not None:
+        conditions.append(columns.run_id > after)
     highest = None
     if until is not None:
         conditions.append(columns.created_at < until)
         highest = _highest_until(transaction, until)
         if highest is None:
             conditions.append(_NOTHING)
-    # Of two upper bounds SQLite begins at the first, wherever the second one is.
     if highest is not None and (before is None or highest < before):
         conditions.append(columns.run_id <= highest)
     elif before is not None:

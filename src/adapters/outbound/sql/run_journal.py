@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from ....domain.errors import LoadError
 from ....domain.queueing import Progress
-from ....domain.runs import EventKind, LogLine, RunEvent
+from ....domain.runs import EventKind, Head, LogLine, RunEvent
 from .fitting import cut_to_fit
 from .json_text import from_text, to_text
 from .schema_runs import (
@@ -76,6 +76,20 @@ class SqlRunJournal:
             LogLine(row.run_id, row.line_no, row.logged_at, row.log_level, row.line_text)
             for row in self._transaction.rows(limited)
         ]
+
+    def heads(self, run_ids: Collection[str]) -> Mapping[str, Head]:
+        # Asked for each run by itself: so it is a step to the end of an index, where a grouping
+        # reads all that the runs have ever said.
+        events, lines = RUN_EVENTS.c, RUN_LOG_LINES.c
+        last_event = select(func.max(events.event_key)).where(events.run_id == RUNS.c.run_id)
+        last_line = select(func.max(lines.line_no)).where(lines.run_id == RUNS.c.run_id)
+        columns = (RUNS.c.run_id, last_event.scalar_subquery(), last_line.scalar_subquery())
+        found = dict.fromkeys(run_ids, Head())
+        for some in some_at_a_time(run_ids):
+            statement = select(*columns).where(RUNS.c.run_id.in_(some))
+            for run_id, event, line in self._transaction.rows(statement):
+                found[run_id] = Head(event or 0, line or 0)
+        return found
 
     def note_progress(self, run_id: str, progress: Progress) -> None:
         values = {

@@ -12,17 +12,20 @@ from .schema_runs import RUN_REQUESTS, RUNS
 from .transaction import SqlTransaction
 
 
-def newest_first(transaction: SqlTransaction, wanted: RunFilter) -> Select[Any]:
+def page_of_runs(transaction: SqlTransaction, wanted: RunFilter) -> Select[Any]:
     """The statement for a page of runs, limited."""
     columns = RUNS.c
     conditions = _kept(wanted)
-    conditions += created_between(transaction, wanted.since, wanted.until, wanted.before)
-    order = [columns.run_id.desc()]
+    conditions += created_between(
+        transaction, wanted.since, wanted.until, before=wanted.before, after=wanted.after
+    )
+    order = [columns.run_id]
     if wanted.top_level_only:
         conditions.append(columns.parent_id.is_(None))
         # PostgreSQL reads an index in its order only for what is sorted by all of its columns.
-        order.insert(0, columns.parent_id.desc())
-    statement = select(RUNS).where(*conditions).order_by(*order)
+        order.insert(0, columns.parent_id)
+    directed = [column.asc() if wanted.oldest_first else column.desc() for column in order]
+    statement = select(RUNS).where(*conditions).order_by(*directed)
     return transaction.dialect.first(statement, wanted.limit)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import case, func, insert, literal, literal_column, or_, select,
 
 from ....domain.runs import Place, Run, RunFilter, RunState, StepCount
 from .column_types import UtcTimestamp
-from .run_listing import newest_first
+from .run_listing import page_of_runs
 from .run_rows import new_row, outcome_row, run_of
 from .schema_runs import RUN_REQUESTS, RUNS
 from .some_ids import some_at_a_time
@@ -60,7 +60,7 @@ class SqlRunStore:
         return found
 
     def list(self, wanted: RunFilter) -> Sequence[Run]:
-        statement = newest_first(self._transaction, wanted)
+        statement = page_of_runs(self._transaction, wanted)
         return [run_of(row) for row in self._transaction.rows(statement)]
 
     def begin(self, run_ids: Collection[str], *, owner: str, at: datetime) -> int:
