@@ -9,14 +9,14 @@ from datetime import date
 from typing import Any
 
 from ..domain.backfills import Backfill, BackfillPart, BackfillState, PartState
-from ..domain.errors import ValidationError
+from ..domain.errors import SpineError, ValidationError
 from ..domain.partitions import PartitionKey, PartitionSpace, PartitionState, Surveyed
 from ..domain.runs import RunFilter, RunState
 from ..ports.runtime import Clock, Ids
 from ..ports.storage import Store, UnitOfWork
 from .catalog import Catalog
 from .lifecycle import Lifecycle
-from .submissions import Submission, prepared
+from .submissions import Submission, check_request_id, prepared
 from .unit_attempts import typed_errors, undisturbed
 
 MOST_ACTIVE = 1_000
@@ -30,7 +30,8 @@ class BackfillRequest:
     """One pipeline over the partitions from ``first`` to ``last``.
 
     ``parameters`` go to every run; those that name partitions narrow them. ``only`` keeps
-    partitions in these states, all that the source has when it is empty.
+    partitions in these states, all that the source has when it is empty. ``request`` is an id of
+    the caller's: the same id gives the same backfill, however often it is asked for.
     """
 
     pipeline: str
@@ -40,6 +41,15 @@ class BackfillRequest:
     only: tuple[PartitionState, ...] = ()
     max_active: int = 4
     force: bool = False
+    request: str | None = None
+
+    def __post_init__(self) -> None:
+        check_request_id(self.request)
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The parameters as a backfill keeps them."""
+        return {name: str(value) for name, value in self.parameters.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +102,42 @@ class CreateBackfill:
     def __call__(self, request: BackfillRequest) -> tuple[Backfill, BackfillSurvey]:
         """The backfill, its first partitions queued; raises as :meth:`survey` does.
 
-        Raises a ValidationError as well when no partition is wanted.
+        An earlier one with the same request id is answered as it stands, with an empty survey.
+        Raises a ValidationError as well when no partition is wanted, and for a request id under
+        which something else was asked for.
         """
+        with typed_errors(f"making a backfill of {request.pipeline}"):
+            known = self._known(request)
+            if known is None:
+                try:
+                    survey = self._survey_wanted(request)
+                    return self._made(request, survey), survey
+                except SpineError:
+                    # Another process may have been first with the same request: then its runs
+                    # may be why no partition is wanted any more.
+                    known = self._known(request)
+                    if known is None:
+                        raise
+        return known, BackfillSurvey((), ())
+
+    def _survey_wanted(self, request: BackfillRequest) -> BackfillSurvey:
         survey = self.survey(request)
         if not survey.wanted:
             raise ValidationError(
                 f"none of the {len(survey.others)} partitions is wanted: {_summed(survey.others)}",
                 hint="--dry-run --all tells why of each; widen --only, or the time",
             )
-        with typed_errors(f"making a backfill of {request.pipeline}"):
-            return self._made(request, survey), survey
+        return survey
+
+    def _known(self, request: BackfillRequest) -> Backfill | None:
+        """The backfill that was made under the request id."""
+        if request.request is None:
+            return None
+        with self.store.read() as unit:
+            found = unit.backfills.find_request(request.request)
+        if found is not None:
+            _require_same(found, request)
+        return found
 
     def _made(self, request: BackfillRequest, survey: BackfillSurvey) -> Backfill:
         backfill_id = self.ids.new()
@@ -128,13 +164,13 @@ class CreateBackfill:
                 first=request.first,
                 last=request.last,
                 only=request.only,
-                parameters={name: str(value) for name, value in request.parameters.items()},
+                parameters=request.told,
                 max_active=request.max_active,
                 force=request.force,
                 created_at=unit.queue.now(),
                 step=self.catalog.planned_pipeline(request.pipeline).to_dict(),
             )
-            unit.backfills.add(backfill, parts)
+            unit.backfills.add(backfill, parts, request=request.request)
             self.lifecycle.progression.fill(unit, backfill)
             unit.commit()
         return backfill
@@ -315,6 +351,27 @@ def _chosen(
         else:
             given[name] = value
     return chosen, given
+
+
+def _require_same(found: Backfill, request: BackfillRequest) -> None:
+    """Raise a ValidationError when the backfill is another than the one that is asked for."""
+    asked = replace(
+        found,
+        pipeline=request.pipeline,
+        first=request.first,
+        last=request.last,
+        only=tuple(request.only),
+        parameters=request.told,
+        max_active=request.max_active,
+        force=request.force,
+    )
+    if found != asked:
+        raise ValidationError(
+            f"request {request.request!r} was made before, for something else: {found.pipeline} "
+            f"from {found.first} to {found.last} as backfill {found.id}",
+            hint="a new request needs an id of its own",
+            metadata={"already_exists": f"backfills/{found.id}"},
+        )
 
 
 def _is_wanted(item: Surveyed, only: Collection[PartitionState]) -> bool:

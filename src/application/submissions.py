@@ -46,11 +46,16 @@ class Submission:
                 f"priority {self.priority} is out of range",
                 hint=f"give one from {-MOST_PRIORITY} to {MOST_PRIORITY}",
             )
-        if self.request is not None and not 0 < len(self.request.encode()) <= _LONGEST_ID:
-            raise ValidationError(
-                f"the request id has {len(self.request.encode())} bytes",
-                hint=f"give 1 to {_LONGEST_ID}",
-            )
+        check_request_id(self.request)
+
+
+def check_request_id(request: str | None) -> None:
+    """Raise a ValidationError for an id that a store does not take."""
+    if request is not None and not 0 < len(request.encode()) <= _LONGEST_ID:
+        raise ValidationError(
+            f"the request id has {len(request.encode())} bytes",
+            hint=f"give 1 to {_LONGEST_ID}",
+        )
 
 
 @dataclass(frozen=True, slots=True)

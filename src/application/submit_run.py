@@ -74,6 +74,6 @@ def _of_request(unit: UnitOfWork, item: Prepared, request: str | None) -> Run | 
             f"request {request!r} was made before, for something else: {run.pipeline} as run "
             f"{run.id}",
             hint="a new request needs an id of its own",
-            metadata={"resource": f"runs/{run.id}"},
+            metadata={"already_exists": f"runs/{run.id}"},
         )
     return run

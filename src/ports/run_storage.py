@@ -188,9 +188,20 @@ class RunHistory(Protocol):
 class BackfillStore(Protocol):
     """Backfills and their partitions."""
 
-    def add(self, backfill: Backfill, parts: Iterable[BackfillPart]) -> None: ...
+    def add(
+        self, backfill: Backfill, parts: Iterable[BackfillPart], *, request: str | None = None
+    ) -> None:
+        """Raises a LoadError for an id that is there already, and for a ``request`` that is.
+
+        ``request`` is the id by which :meth:`find_request` finds the backfill again.
+        """
+        ...
 
     def get(self, backfill_id: str) -> Backfill | None: ...
+
+    def find_request(self, request: str) -> Backfill | None:
+        """The backfill that was added under the request id."""
+        ...
 
     def hold(self, backfill_id: str) -> Backfill | None:
         """The backfill, held until the transaction ends."""

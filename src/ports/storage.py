@@ -21,6 +21,7 @@ from ..domain.captures import (
     Stage,
 )
 from ..domain.quality import QualityResult
+from .access_storage import AccessStore
 from .run_storage import BackfillStore, RunHistory, RunJournal, RunQueue, RunStore
 
 
@@ -145,6 +146,8 @@ class UnitOfWork(Protocol):
     def quality(self) -> QualityStore: ...
     @property
     def manifest(self) -> ManifestStore: ...
+    @property
+    def access(self) -> AccessStore: ...
 
     def lock(self, partition: Partition) -> None:
         """Hold the partition until the transaction ends: captures of it are added one at a time."""

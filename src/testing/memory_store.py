@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from ..domain.captures import Partition
 from ..ports.storage import StoreStatus, UnitOfWork
+from .memory_store_access import MemoryAccessStore
 from .memory_store_backfills import MemoryBackfillStore
 from .memory_store_captures import MemoryCaptureStore, MemoryManifestStore
 from .memory_store_history import MemoryRunHistory
@@ -37,6 +38,7 @@ class MemoryUnitOfWork:
         self.rejects = MemoryRejectStore(transaction)
         self.quality = MemoryQualityStore(transaction)
         self.manifest = MemoryManifestStore(transaction)
+        self.access = MemoryAccessStore(transaction)
 
     def lock(self, partition: Partition) -> None:
         del partition

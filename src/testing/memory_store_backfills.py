@@ -18,8 +18,12 @@ class MemoryBackfillStore:
     def __init__(self, transaction: MemoryTransaction) -> None:
         self._transaction = transaction
 
-    def add(self, backfill: Backfill, parts: Iterable[BackfillPart]) -> None:
+    def add(
+        self, backfill: Backfill, parts: Iterable[BackfillPart], *, request: str | None = None
+    ) -> None:
         state = self._transaction.writing
+        if request is not None and request in state.backfill_requests:
+            raise LoadError(f"the request {request} has made a backfill already")
         if backfill.id in state.backfills:
             raise LoadError(f"there is a backfill {backfill.id} already")
         numbered: dict[int, BackfillPart] = {}
@@ -37,9 +41,16 @@ class MemoryBackfillStore:
             finished_at=as_utc_or_none(backfill.finished_at),
         )
         state.parts[backfill.id] = dict(sorted(numbered.items()))
+        if request is not None:
+            state.backfill_requests[request] = backfill.id
 
     def get(self, backfill_id: str) -> Backfill | None:
         return self._transaction.reading.backfills.get(backfill_id)
+
+    def find_request(self, request: str) -> Backfill | None:
+        state = self._transaction.reading
+        made = state.backfill_requests.get(request)
+        return None if made is None else state.backfills[made]
 
     def hold(self, backfill_id: str) -> Backfill | None:
         """The backfill; there is one writer at a time, who holds all of them."""

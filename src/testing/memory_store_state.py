@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from ..adapters.outbound.sql.json_text import from_text, to_text
+from ..domain.access import AccessToken, AuditEntry
 from ..domain.backfills import Backfill, BackfillPart
 from ..domain.captures import Capture, LineageEdge, ManifestEntry, Stage
 from ..domain.errors import Category, LoadError, SpineError
@@ -31,6 +32,7 @@ class MemoryState:
     events_given: int = 0
     lines: dict[str, tuple[LogLine, ...]] = field(default_factory=dict)
     backfills: dict[str, Backfill] = field(default_factory=dict)
+    backfill_requests: dict[str, str] = field(default_factory=dict)
     parts: dict[str, Mapping[int, BackfillPart]] = field(default_factory=dict)
     captures: dict[str, Capture] = field(default_factory=dict)
     manifest: dict[tuple[str, Stage], ManifestEntry] = field(default_factory=dict)
@@ -38,6 +40,10 @@ class MemoryState:
     quality: dict[int, QualityResult] = field(default_factory=dict)
     rejects: dict[int, pl.DataFrame] = field(default_factory=dict)
     rows: dict[tuple[str, int], pl.DataFrame] = field(default_factory=dict)
+    tokens: dict[str, AccessToken] = field(default_factory=dict)
+    token_digests: dict[str, str] = field(default_factory=dict)
+    calls: dict[str, AuditEntry] = field(default_factory=dict)
+    shared_keys: dict[str, bytes] = field(default_factory=dict)
 
     def copy(self) -> MemoryState:
         return MemoryState(**{item.name: copy(getattr(self, item.name)) for item in fields(self)})

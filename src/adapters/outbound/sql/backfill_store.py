@@ -11,7 +11,12 @@ from sqlalchemy import func, insert, select, update
 from ....domain.backfills import Backfill, BackfillPart, BackfillState, PartState
 from ....domain.partitions import PartitionState
 from .json_text import from_text, to_text
-from .schema_runs import BACKFILL_PARTS, BACKFILLS, PART_PARAMETERS_BYTES
+from .schema_runs import (
+    BACKFILL_PARTS,
+    BACKFILL_REQUESTS,
+    BACKFILLS,
+    PART_PARAMETERS_BYTES,
+)
 from .transaction import SqlTransaction
 
 _PARTS_A_STATEMENT = 1000
@@ -24,8 +29,13 @@ class SqlBackfillStore:
     def __init__(self, transaction: SqlTransaction) -> None:
         self._transaction = transaction
 
-    def add(self, backfill: Backfill, parts: Iterable[BackfillPart]) -> None:
+    def add(
+        self, backfill: Backfill, parts: Iterable[BackfillPart], *, request: str | None = None
+    ) -> None:
         self._transaction.write(insert(BACKFILLS), _row(backfill))
+        if request is not None:
+            asked = {"request_id": request, "backfill_id": backfill.id}
+            self._transaction.write(insert(BACKFILL_REQUESTS), asked)
         short: list[dict[str, Any]] = []
         for part in parts:
             row = _part_row(part)
@@ -43,6 +53,12 @@ class SqlBackfillStore:
         statement = select(BACKFILLS).where(BACKFILLS.c.backfill_id == backfill_id)
         found = self._transaction.rows(statement)
         return _backfill(found[0]) if found else None
+
+    def find_request(self, request: str) -> Backfill | None:
+        columns = BACKFILL_REQUESTS.c
+        made = select(columns.backfill_id).where(columns.request_id == request)
+        found = self._transaction.rows(made)
+        return self.get(found[0].backfill_id) if found else None
 
     def hold(self, backfill_id: str) -> Backfill | None:
         columns = BACKFILLS.c

@@ -170,6 +170,14 @@ BACKFILLS = Table(
     Column("step_json", Text, nullable=False),
 )
 
+# A table of its own, as that of the requests of runs.
+BACKFILL_REQUESTS = Table(
+    "backfill_requests",
+    METADATA,
+    Column("request_id", varchar(200), primary_key=True),
+    Column("backfill_id", ForeignKey("backfills.backfill_id"), nullable=False, index=True),
+)
+
 BACKFILL_PARTS = Table(
     "backfill_parts",
     METADATA,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ....domain.captures import Partition
+from .access_store import SqlAccessStore
 from .backfill_store import SqlBackfillStore
 from .capture_store import SqlCaptureStore
 from .manifest_store import SqlManifestStore
@@ -31,6 +32,7 @@ class SqlUnitOfWork:
         self.rejects = SqlRejectStore(transaction)
         self.quality = SqlQualityStore(transaction)
         self.manifest = SqlManifestStore(transaction)
+        self.access = SqlAccessStore(transaction)
 
     def lock(self, partition: Partition) -> None:
         self._transaction.dialect.lock_partition(self._transaction.writing, partition)
