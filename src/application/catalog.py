@@ -147,20 +147,33 @@ class Catalog:
 
     def secret_inputs(self, graph: Workflow) -> frozenset[str]:
         """The workflow's own parameters that reach a secret parameter of one of its steps."""
+        return self._inputs(graph, lambda spec: spec.doc.secret)
+
+    def file_inputs(self, name: str) -> frozenset[str]:
+        """The parameters of a pipeline or workflow that are paths; none for an unknown name."""
+        graph = self.workflows.find(name)
+        if graph is not None:
+            return self._inputs(graph, lambda spec: spec.is_file)
+        found = self.pipelines.find(name)
+        specs = found.parameters if found is not None else ()
+        return frozenset(spec.name for spec in specs if spec.is_file)
+
+    def _inputs(self, graph: Workflow, wanted: Callable[[ParameterSpec], bool]) -> frozenset[str]:
+        """The workflow's own parameters that reach a wanted parameter of one of its steps."""
         found: set[str] = set()
         for step in graph.steps:
             if step.pipeline is None:
                 continue
             nested = self.workflows.find(step.pipeline)
-            secret = (
-                self.secret_inputs(nested)
+            inner_names = (
+                self._inputs(nested, wanted)
                 if nested is not None
-                else {s.name for s in self.pipeline(step.pipeline).parameters if s.doc.secret}
+                else {s.name for s in self.pipeline(step.pipeline).parameters if wanted(s)}
             )
             found |= {
                 inner
                 for name, value in step.parameters.items()
-                if name in secret and (inner := _input(value))
+                if name in inner_names and (inner := _input(value))
             }
         return frozenset(found)
 

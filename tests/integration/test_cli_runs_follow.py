@@ -13,9 +13,10 @@ from cli_queue import provide
 
 from market_spine.adapters.inbound.cli.backfill_following import BackfillWatch, until_over
 from market_spine.adapters.inbound.cli.backfill_view import throughput
-from market_spine.adapters.inbound.cli.follow import News, Watch, until_final
+from market_spine.adapters.inbound.cli.follow import until_final
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
 from market_spine.application.submissions import Submission
+from market_spine.application.watch_run import News, Watch
 from market_spine.bootstrap.application import Application, build_application
 from market_spine.domain.backfills import Backfill, BackfillPart, BackfillState, PartState
 from market_spine.domain.errors import ConflictError, LoadError

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ....application.watch_run import News, Watch
 from ....domain.queueing import Progress
 from ....domain.runs import EventKind, LogLine, Run, RunEvent, RunState
 from . import documents, output
-from .follow import News, Watch, until_final
+from .follow import until_final
 from .run_words import happened, moment, process
 from .step_tree import told
 from .times import spoken
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10  # looks without a worker
 _TENTHS = 10
+_KINDS: dict[type, str] = {RunEvent: "event", LogLine: "line", Progress: "progress"}
 _QUIET = 20  # looks after which a run without news of its progress tells it all the same
 
 
@@ -52,6 +54,8 @@ class Shown:
                 return f"{moment(line.at)}  {where}  {line.level.lower()}: {line.text}"
             case Progress() as progress:
                 return self._how_far(item.run.id, where, progress)
+            case Run():
+                return None  # its events tell it
 
     def _how_far(self, run_id: str, where: str, progress: Progress) -> str | None:
         """Each tenth of the way, and now and then where nobody knows how long it is."""
@@ -66,7 +70,7 @@ class Shown:
 def as_objects(_run: Run, news: Sequence[News]) -> None:
     """Print each item of news as one JSON object on a line."""
     for item in news:
-        kind = {RunEvent: "event", LogLine: "line", Progress: "progress"}[type(item.what)]
+        kind = _KINDS[type(item.what)]
         document: dict[str, Any] = output.plain(item.what)
         for own in ("key", "fence"):  # the store's own numbers
             document.pop(own, None)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ....application.watch_run import label
 from ....domain.runs import RunState
 from . import documents, gantt, output, stdout
 from .cells import seconds
 from .run_ids import SHORT
 from .run_words import happened, process, standing
-from .step_tree import StepTree, collapsed, label, told
+from .step_tree import StepTree, collapsed, told
 
 if TYPE_CHECKING:
     from ....application.read_runs import ReadRuns

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ....application.watch_run import label
 from ....domain.runs import Run, RunState
 from .cells import visible
 from .gantt import Bar
@@ -54,12 +55,6 @@ class StepTree:
         if part.plan is not None:
             bars.extend(self.bars(part, list(self.reader.parts(part.id)), depth + 1))
         return bars
-
-
-def label(part: Run) -> str:
-    """The step that a run is, with the number of its item."""
-    name = part.step or part.pipeline
-    return name if part.item is None else f"{name}[{part.item}]"
 
 
 def reused(part: Run) -> bool:

@@ -123,9 +123,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _comparison(
-    tokens: list[tuple[str, str]], fields: Mapping[str, str]
-) -> tuple[str, str, str]:
+def _comparison(tokens: list[tuple[str, str]], fields: Mapping[str, str]) -> tuple[str, str, str]:
     kinds = [kind for kind, _ in tokens]
     if kinds not in (["word", "operator", "word"], ["word", "operator", "quoted"]):
         raise invalid_filter("filter is not made of comparisons", hint=_EXAMPLE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ....domain.datasets import DatasetSpec
 from ....domain.parameters import ParameterSpec, plain
 from ....domain.partitions import PartitionSpace

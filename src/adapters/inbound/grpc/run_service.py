@@ -1,119 +1,182 @@
-"""RunService: the history of runs over the same use cases as the command line."""
+"""RunService: submitting, following and controlling runs, and reading their history."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
+from ....application.cancel_run import CancelRun
+from ....application.opened_files import OpenedFiles
+from ....application.purge_runs import PurgeRuns
 from ....application.read_runs import ReadRuns
-from ....domain.runs import RunFilter, RunState
-from ....v1 import run_pb2, run_service_pb2, run_service_pb2_grpc
-from .messages import run_message
-from .page_tokens import PageTokens
-from .resource_names import invalid_field, run_id
+from ....application.retry_run import Extent, RetryRun
+from ....application.submissions import Submission
+from ....application.submit_run import SubmitRun
+from ....v1 import run_service_pb2, run_service_pb2_grpc
+from .resource_names import invalid_field, pipeline_id, run_id
+from .run_reading import RunReading
+from .run_watching import RunWatching
+from .values import values_of
+from .work import Threads
 
-DEFAULT_PAGE_SIZE = 50
-LARGEST_PAGE_SIZE = 1_000
-_PAGE_BYTES = 3 * 1024 * 1024  # clients refuse messages over 4 MiB unless told otherwise
-_LONGEST_PIPELINE_NAME = 200
 
-T = TypeVar("T")
+@dataclass(frozen=True, slots=True)
+class RunUses:
+    """The use cases behind the service."""
+
+    read: ReadRuns
+    submit: SubmitRun
+    cancel: CancelRun
+    retry: RetryRun
+    purge: PurgeRuns
+    files: OpenedFiles
 
 
 class RunService(run_service_pb2_grpc.RunServiceServicer):
     """Translates requests to use cases, which run on ``threads``, and their answers to messages."""
 
-    def __init__(self, read_runs: ReadRuns, threads: Executor, page_key: bytes) -> None:
-        self._read_runs = read_runs
+    def __init__(
+        self, uses: RunUses, threads: Threads, page_key: bytes, watching: RunWatching
+    ) -> None:
+        self._uses = uses
         self._threads = threads
-        self._tokens = PageTokens("ListRuns", page_key)
+        self._reading = RunReading(uses.read, page_key)
+        self._watching = watching
+
+    async def SubmitRun(  # noqa: N802  # named by the protocol
+        self, request: run_service_pb2.SubmitRunRequest, context: Any
+    ) -> run_service_pb2.SubmitRunResponse:
+        del context
+        return await self._threads.do(partial(self._submit, request))
 
     async def GetRun(  # noqa: N802  # named by the protocol
         self, request: run_service_pb2.GetRunRequest, context: Any
     ) -> run_service_pb2.GetRunResponse:
         del context
-        return await self._in_thread(partial(self._get, request))
+        return await self._threads.do(partial(self._reading.get, request))
 
     async def ListRuns(  # noqa: N802  # named by the protocol
         self, request: run_service_pb2.ListRunsRequest, context: Any
     ) -> run_service_pb2.ListRunsResponse:
         del context
-        return await self._in_thread(partial(self._list, request))
+        return await self._threads.do(partial(self._reading.list, request))
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def WatchRun(  # noqa: N802  # named by the protocol
+        self, request: run_service_pb2.WatchRunRequest, context: Any
+    ) -> AsyncIterator[run_service_pb2.WatchRunResponse]:
+        del context
+        async with aclosing(self._watching.watch(request)) as responses:
+            async for response in responses:
+                yield response
 
-    def _get(self, request: run_service_pb2.GetRunRequest) -> run_service_pb2.GetRunResponse:
-        run = self._read_runs.get(run_id(request.name, field="name"))
-        return run_service_pb2.GetRunResponse(run=run_message(run))
+    async def CancelRun(  # noqa: N802  # named by the protocol
+        self, request: run_service_pb2.CancelRunRequest, context: Any
+    ) -> run_service_pb2.CancelRunResponse:
+        del context
+        return await self._threads.do(partial(self._cancel, request))
 
-    def _list(self, request: run_service_pb2.ListRunsRequest) -> run_service_pb2.ListRunsResponse:
-        size = _page_size(request.page_size)
-        wanted = _wanted(request)
-        filters = (wanted.pipeline, wanted.state, wanted.parent, wanted.top_level_only)
-        before = self._tokens.open(request.page_token, filters)
-        # One more than asked for shows whether another page follows.
-        runs = self._read_runs.list(replace(wanted, before=before, limit=size + 1))
-        response = run_service_pb2.ListRunsResponse()
-        room = _PAGE_BYTES
-        for run in runs[:size]:
-            message = run_message(run)
-            room -= message.ByteSize()
-            if room < 0 and response.runs:
-                break
-            response.runs.append(message)
-        if len(response.runs) < len(runs):
-            last = runs[len(response.runs) - 1]
-            response.next_page_token = self._tokens.issue(last.id, filters)
-        return response
+    async def RetryRun(  # noqa: N802  # named by the protocol
+        self, request: run_service_pb2.RetryRunRequest, context: Any
+    ) -> run_service_pb2.RetryRunResponse:
+        del context
+        return await self._threads.do(partial(self._retry, request))
 
+    async def ListRunSteps(  # noqa: N802  # named by the protocol
+        self, request: run_service_pb2.ListRunStepsRequest, context: Any
+    ) -> run_service_pb2.ListRunStepsResponse:
+        del context
+        return await self._threads.do(partial(self._reading.steps, request))
 
-def _page_size(asked: int) -> int:
-    if asked < 0:
-        raise invalid_field(
-            "page_size",
-            f"page_size is {asked}, but a page cannot hold fewer than 0 runs",
-            hint=f"give 1 to {LARGEST_PAGE_SIZE}, or 0 for {DEFAULT_PAGE_SIZE}",
+    async def ListRunEvents(  # noqa: N802  # named by the protocol
+        self, request: run_service_pb2.ListRunEventsRequest, context: Any
+    ) -> run_service_pb2.ListRunEventsResponse:
+        del context
+        return await self._threads.do(partial(self._reading.events, request))
+
+    async def ListRunLogLines(  # noqa: N802  # named by the protocol
+        self, request: run_service_pb2.ListRunLogLinesRequest, context: Any
+    ) -> run_service_pb2.ListRunLogLinesResponse:
+        del context
+        return await self._threads.do(partial(self._reading.lines, request))
+
+    async def ListRunLineage(  # noqa: N802  # named by the protocol
+        self, request: run_service_pb2.ListRunLineageRequest, context: Any
+    ) -> run_service_pb2.ListRunLineageResponse:
+        del context
+        return await self._threads.do(partial(self._reading.lineage, request))
+
+    async def GetRunStatistics(  # noqa: N802  # named by the protocol
+        self, request: run_service_pb2.GetRunStatisticsRequest, context: Any
+    ) -> run_service_pb2.GetRunStatisticsResponse:
+        del context
+        return await self._threads.do(partial(self._reading.statistics, request))
+
+    async def PurgeRuns(  # noqa: N802  # named by the protocol
+        self, request: run_service_pb2.PurgeRunsRequest, context: Any
+    ) -> run_service_pb2.PurgeRunsResponse:
+        del context
+        return await self._threads.do(partial(self._purge, request))
+
+    def _submit(
+        self, request: run_service_pb2.SubmitRunRequest
+    ) -> run_service_pb2.SubmitRunResponse:
+        pipeline = pipeline_id(request.pipeline, field="pipeline")
+        given = values_of(request.parameters, field="parameters")
+        run = self._uses.submit(
+            Submission(
+                pipeline,
+                self._uses.files.checked(pipeline, given, place="parameters"),
+                force=request.force,
+                request=request.request_id or None,
+                priority=request.priority,
+                partition=request.partition or None,
+            )
         )
-    return min(asked or DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE)
+        return run_service_pb2.SubmitRunResponse(run=self._reading.message(run))
 
+    def _cancel(
+        self, request: run_service_pb2.CancelRunRequest
+    ) -> run_service_pb2.CancelRunResponse:
+        run = self._uses.cancel(run_id(request.name, field="name"))
+        return run_service_pb2.CancelRunResponse(run=self._reading.message(run))
 
-def _wanted(request: run_service_pb2.ListRunsRequest) -> RunFilter:
-    if request.parent_run and request.top_level_only:
-        raise invalid_field(
-            "top_level_only",
-            "top_level_only excludes every part of parent_run",
-            hint="give one of the two",
+    def _retry(self, request: run_service_pb2.RetryRunRequest) -> run_service_pb2.RetryRunResponse:
+        if request.all and request.from_step:
+            raise invalid_field(
+                "from_step", "all does from_step again as well", hint="give one of the two"
+            )
+        run = self._uses.retry(
+            run_id(request.name, field="name"),
+            extent=Extent.ALL if request.all else Extent.FAILED,
+            from_step=request.from_step or None,
         )
-    return RunFilter(
-        pipeline=_pipeline(request.pipeline),
-        state=_state(request.state),
-        parent=run_id(request.parent_run, field="parent_run") if request.parent_run else None,
-        top_level_only=request.top_level_only,
-    )
+        return run_service_pb2.RetryRunResponse(run=self._reading.message(run))
 
-
-def _pipeline(name: str) -> str | None:
-    if len(name) > _LONGEST_PIPELINE_NAME or not name.isprintable():
-        raise invalid_field(
-            "pipeline",
-            "pipeline is too long or has characters that cannot be printed",
-            hint=f"give the exact name of a pipeline, at most {_LONGEST_PIPELINE_NAME} characters",
+    def _purge(
+        self, request: run_service_pb2.PurgeRunsRequest
+    ) -> run_service_pb2.PurgeRunsResponse:
+        purged = self._uses.purge(_age(request))
+        return run_service_pb2.PurgeRunsResponse(
+            runs=purged.runs, kept=purged.kept, events=purged.events, lines=purged.lines
         )
-    return name or None
 
 
-def _state(number: int) -> RunState | None:
-    if number == run_pb2.Run.STATE_UNSPECIFIED:
-        return None
-    if number not in run_pb2.Run.State.values():
+def _age(request: run_service_pb2.PurgeRunsRequest) -> timedelta:
+    """Raises a ValidationError for an age that is not given, or that cannot be."""
+    asked = request.older_than
+    if not request.HasField("older_than") or asked.seconds < 1:
         raise invalid_field(
-            "state",
-            f"state is {number}, which is not a state of a run",
-            hint="give one of the values of Run.State, or none for all of them",
+            "older_than",
+            "older_than is less than a second, or missing",
+            hint="say how old runs must be",
         )
-    return RunState(run_pb2.Run.State.Name(number).removeprefix("STATE_"))
+    try:
+        return timedelta(seconds=asked.seconds, microseconds=asked.nanos // 1000)
+    except OverflowError:
+        raise invalid_field(
+            "older_than", f"{asked.seconds} seconds are too many", hint="give fewer"
+        ) from None

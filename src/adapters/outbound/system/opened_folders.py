@@ -1,0 +1,60 @@
+"""Which local folders are opened to those who ask from elsewhere."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+_MOST_LOOKED_AT = 100_000
+
+
+class LocalFileRoots:
+    """Folders of the local file system, as they really are when each path is looked at."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = tuple(folders)
+
+    @property
+    def folders(self) -> Sequence[Path]:
+        return self._folders
+
+    def opened(self, path: str) -> str | None:
+        if not path or "\0" in path or ".." in Path(path).parts:
+            return None
+        roots = [folder.resolve() for folder in self._folders]
+        for root in roots:
+            # An absolute path replaces the root.
+            found = _real(root / path)
+            if found is not None and any(_is_below(found, folder) for folder in roots):
+                return str(found) if _stays_below(found, roots) else None
+        return None
+
+
+def _real(path: Path) -> Path | None:
+    """The path without links, None when there is nothing; the names of a glob stay as they are."""
+    plain, pattern = path, list[str]()
+    while glob.has_magic(str(plain)) and not plain.exists():
+        pattern.insert(0, plain.name)
+        plain = plain.parent
+    try:
+        return plain.resolve(strict=True).joinpath(*pattern)
+    except (OSError, RuntimeError):
+        return None
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path == folder or folder in path.parents
+
+
+def _stays_below(path: Path, roots: Sequence[Path]) -> bool:
+    """Whether nothing that the folder or glob means leads out by a link."""
+    if path.is_file():
+        return True
+    named = path.iterdir() if path.is_dir() else map(Path, glob.iglob(str(path)))  # noqa: PTH207  # absolute
+    for number, item in enumerate(named):
+        if number == _MOST_LOOKED_AT:
+            return False
+        if not any(_is_below(item.resolve(), root) for root in roots):
+            return False
+    return True
