@@ -10,10 +10,12 @@ from .store_suite_journal import RunJournalSuite
 from .store_suite_keys import KeySuite
 from .store_suite_leases import LeaseSuite
 from .store_suite_many import ManySuite
+from .store_suite_pages import PageSuite
 from .store_suite_purge import PurgeSuite
 from .store_suite_queue import RunQueueSuite
 from .store_suite_queue_threads import QueueThreadsSuite
 from .store_suite_rows import RowStoreSuite
+from .store_suite_run_pages import RunPageSuite
 from .store_suite_run_states import RunStateSuite
 from .store_suite_runs import RunStoreSuite
 from .store_suite_units import StoreAdminSuite, UnitOfWorkSuite
@@ -28,6 +30,7 @@ class StoreSuite(
     ManySuite,
     QueueThreadsSuite,
     RunJournalSuite,
+    RunPageSuite,
     StatisticsSuite,
     PurgeSuite,
     BackfillStoreSuite,
@@ -36,6 +39,7 @@ class StoreSuite(
     RejectStoreSuite,
     QualityStoreSuite,
     ManifestStoreSuite,
+    PageSuite,
     UnitOfWorkSuite,
     StoreAdminSuite,
 ):

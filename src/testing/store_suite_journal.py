@@ -11,7 +11,7 @@ import pytest
 
 from ..domain.errors import LoadError
 from ..domain.queueing import Progress
-from ..domain.runs import EventKind, LogLine, RunEvent
+from ..domain.runs import EventKind, Head, LogLine, RunEvent
 from ..ports.storage import Store
 from .store_suite_run_samples import (
     a_capacity,
@@ -213,6 +213,48 @@ class RunJournalSuite:
             unit.journal.log([a_line(1, "second")])
         with store.read() as unit:
             assert [line.text for line in unit.journal.lines("run-1")] == ["first"]
+
+    def test_heads_tell_of_each_run_how_far_its_journal_goes(self, store: Store) -> None:
+        with_runs(store, *(a_run(f"run-{number}") for number in range(1, 5)))
+        self._record(store, an_event(), an_event("run-2"), an_event(), an_event("run-2"))
+        self._log(store, *(a_line(number) for number in (7, 3, 40)), a_line(2, run="run-3"))
+        asked = ("run-3", "run-1", "run-2", "run-4", "unknown", "run-1")
+        with store.read() as unit:
+            last = {run: unit.journal.events(run)[-1].key for run in ("run-1", "run-2")}
+            assert dict(unit.journal.heads(asked)) == {
+                "run-1": Head(last["run-1"], 40),
+                "run-2": Head(last["run-2"], 0),
+                "run-3": Head(0, 2),
+                "run-4": Head(0, 0),
+                "unknown": Head(0, 0),
+            }
+            assert dict(unit.journal.heads([])) == {}
+            assert dict(unit.journal.heads({"run-4"})) == {"run-4": Head()}
+
+    def test_a_head_moves_with_what_is_committed(self, store: Store) -> None:
+        with_runs(store, a_run())
+        self._record(store, an_event())
+        with store.write() as unit:
+            before = unit.journal.heads(["run-1"])["run-1"]
+            unit.journal.record([an_event()])
+            unit.journal.log([a_line(1), a_line(2)])
+            within = unit.journal.heads(["run-1"])["run-1"]
+            assert within.event > before.event
+            assert (before.line, within.line) == (0, 2)
+        with store.read() as unit:
+            assert unit.journal.heads(["run-1"])["run-1"] == before
+
+    def test_heads_of_many_runs_are_asked_at_once(self, store: Store) -> None:
+        with_runs(store, a_run("run-1"), a_run("run-2"))
+        self._log(store, a_line(5), a_line(6, run="run-2"))
+        asked = ["run-1", *(f"unknown-{number}" for number in range(3000)), "run-2"]
+        with store.read() as unit:
+            heads = unit.journal.heads(asked)
+        assert set(heads) == set(asked)
+        assert {run: head for run, head in heads.items() if head != Head()} == {
+            "run-1": Head(0, 5),
+            "run-2": Head(0, 6),
+        }
 
     def test_progress_is_what_was_noted_last(self, store: Store) -> None:
         with_jobs(store, a_job("run-1"), a_job("run-2"), a_job("run-3"))
