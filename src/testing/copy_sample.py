@@ -11,6 +11,8 @@ from ..domain.captures import Capture, LineageEdge, Stage
 from ..domain.errors import SourceError
 from ..domain.runs import RunState
 from ..ports.storage import Store, UnitOfWork
+from .store_suite_access import a_call, a_digest, a_token
+from .store_suite_backfills import a_backfill, a_part
 from .store_suite_samples import (
     NOON,
     OTC,
@@ -31,6 +33,7 @@ def fill_store(store: Store, *, captures: int = 3) -> None:
     """Commit runs and so many captures, each but the first in place of the one before."""
     with store.write() as unit:
         _add_runs(unit)
+        _add_access(unit)
         for number in range(captures):
             capture = unit.captures.add(
                 a_capture(
@@ -82,6 +85,16 @@ def _add_runs(unit: UnitOfWork) -> None:
             error=error,
         )
     )
+
+
+def _add_access(unit: UnitOfWork) -> None:
+    unit.backfills.add(a_backfill(), [a_part(1)], request=TEXTS[6])
+    for number, text in enumerate(TEXTS):
+        token = a_token(number, name=text, expires_at=NOON if number % 2 else None)
+        unit.access.add_token(token, a_digest(number))
+        unit.access.record_call(a_call(f"call-{number}", caller=text, resource=text))
+    unit.access.end_call("call-1", "OK", "runs/run-1")
+    unit.access.shared_key("pages", bytes(range(128)))
 
 
 def _add_evidence(unit: UnitOfWork, capture: Capture) -> None:

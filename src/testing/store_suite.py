@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .store_suite_access import AuditSuite, SharedKeySuite, TokenSuite
 from .store_suite_backfills import BackfillStoreSuite
 from .store_suite_captures import CaptureStoreSuite
 from .store_suite_evidence import ManifestStoreSuite, QualityStoreSuite, RejectStoreSuite
@@ -40,6 +41,9 @@ class StoreSuite(
     QualityStoreSuite,
     ManifestStoreSuite,
     PageSuite,
+    TokenSuite,
+    AuditSuite,
+    SharedKeySuite,
     UnitOfWorkSuite,
     StoreAdminSuite,
 ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -95,6 +96,49 @@ class BackfillStoreSuite:
         ):
             with store.write() as unit, pytest.raises(LoadError, match="fill-1"):
                 unit.backfills.add(backfill, [part])
+
+    def test_a_backfill_is_found_by_its_request(self, store: Store) -> None:
+        with store.write() as unit:
+            unit.backfills.add(a_backfill(), [a_part(1)], request="É 1")
+            unit.backfills.add(a_backfill("fill-2"), [], request="other")
+            unit.backfills.add(a_backfill("fill-3"), [])
+            assert unit.backfills.find_request("É 1") == a_backfill()
+            unit.backfills.change("fill-2", expected=[RUNNING], state=PAUSED)
+            unit.commit()
+        with store.write() as unit, pytest.raises(LoadError):
+            unit.backfills.add(a_backfill("fill-4"), [a_part(1, "fill-4")], request="É 1")
+        with store.read() as unit:
+            assert unit.backfills.find_request("É 1") == a_backfill()
+            assert unit.backfills.find_request("other") == a_backfill("fill-2", state=PAUSED)
+            assert unit.backfills.find_request("É") is None
+            assert unit.backfills.get("fill-4") is None
+
+    def test_the_request_of_a_backfill_that_was_rolled_back_is_free(self, store: Store) -> None:
+        with store.write() as unit:
+            unit.backfills.add(a_backfill(), [], request="request")
+        with store.write() as unit:
+            assert unit.backfills.find_request("request") is None
+            unit.backfills.add(a_backfill("fill-2"), [], request="request")
+            unit.commit()
+
+    def test_of_one_request_sent_many_times_at_once_one_makes_a_backfill(
+        self, store: Store
+    ) -> None:
+        refused: list[LoadError] = []
+
+        def create(name: str) -> None:
+            try:
+                with store.write() as unit:
+                    unit.backfills.add(a_backfill(name), [a_part(1, name)], request="request")
+                    unit.commit()
+            except LoadError as error:
+                refused.append(error)
+
+        in_threads(*(partial(create, f"fill-{number}") for number in range(6)))
+        assert len(refused) == 5
+        with store.read() as unit:
+            (made,) = unit.backfills.list()
+            assert unit.backfills.find_request("request") == made
 
     def test_what_is_not_committed_is_not_there(self, store: Store) -> None:
         with store.write() as unit:

@@ -81,6 +81,7 @@ def test_every_statement_is_in_the_subset_of_db2(
     written = {name for name in METADATA.tables if any(f"INTO {name} " in text for text in texts)}
     assert {"runs", "captures", "manifest", "lineage", "quality_results"} <= written
     assert {"run_requests", "run_queue", "run_events", "run_log_lines", "backfill_parts"} <= written
+    assert {"backfill_requests", "access_tokens", "audit_entries", "shared_keys"} <= written
 
 
 @pytest.mark.parametrize("table", METADATA.sorted_tables, ids=str)

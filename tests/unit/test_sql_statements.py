@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql
 
 from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.store import SqlStore
+from market_spine.domain.access import AuditFilter
 from market_spine.domain.backfills import BackfillState, PartState
 from market_spine.domain.captures import (
     CaptureFilter,
@@ -25,6 +26,7 @@ from market_spine.domain.queueing import Progress, QueueState
 from market_spine.domain.run_statistics import StatisticsFilter
 from market_spine.domain.runs import EventKind, LogLine, RunEvent, RunFilter, RunState, Trigger
 from market_spine.ports.storage import Store
+from market_spine.testing.store_suite_access import a_call, a_digest, a_token
 from market_spine.testing.store_suite_backfills import a_backfill, a_part
 from market_spine.testing.store_suite_run_samples import LONG, a_capacity, a_job
 from market_spine.testing.store_suite_samples import (
@@ -105,6 +107,7 @@ def test_no_statement_uses_what_some_database_lacks(statements: list[ClauseEleme
 def _compile_all(statements: list[ClauseElement], dialect: Dialect) -> None:
     tables = {"runs", "captures", "manifest", "lineage", "rejects", "quality_results"}
     tables |= {"run_requests", "run_queue", "run_events", "run_log_lines", "backfill_parts"}
+    tables |= {"backfill_requests", "access_tokens", "audit_entries", "shared_keys"}
     compiled = [str(element.compile(dialect=dialect)) for element in statements]
     assert len(set(compiled)) > 25
     for table in tables | {VOLUME, "finra_otc_names"}:
@@ -125,6 +128,7 @@ def live(store: Store) -> None:
         unit.runs.finish(a_run(state=RunState.SUCCEEDED))
         unit.commit()
     live_runs(store)
+    live_access(store)
     with store.read() as unit:
         unit.runs.get("run-1")
         unit.captures.get("cap-1")
@@ -171,7 +175,9 @@ def live_runs(store: Store) -> None:
         unit.runs.finish(a_run("job-0", state=RunState.SUCCEEDED, finished_at=now))
         unit.runs.steps("run-1")
         unit.history.purge(now + LONG, 10)
-        unit.backfills.add(a_backfill(), [a_part(1), a_part(2, parameters={"x": "y" * 5000})])
+        parts = [a_part(1), a_part(2, parameters={"x": "y" * 5000})]
+        unit.backfills.add(a_backfill(), parts, request="q")
+        unit.backfills.find_request("q")
         unit.backfills.hold("fill-1")
         unit.backfills.change(
             "fill-1", expected=list(BackfillState), state=BackfillState.PAUSED, finished_at=now
@@ -190,6 +196,22 @@ def live_runs(store: Store) -> None:
             StatisticsFilter(parts=True),
         ):
             unit.history.statistics(wanted)
+
+
+def live_access(store: Store) -> None:
+    """Who may call, and what is called."""
+    with store.write() as unit:
+        unit.access.add_token(a_token(), a_digest(1))
+        unit.access.revoke("token-1", NOW)
+        unit.access.record_call(a_call())
+        unit.access.end_call("call-1", "OK", "runs/1")
+        unit.access.shared_key("pages", b"x")
+        unit.commit()
+    with store.read() as unit:
+        unit.access.find_token(a_digest(1))
+        unit.access.tokens()
+        for wanted in (AuditFilter("loader", "a/Do", "x", 5), AuditFilter()):
+            unit.access.calls(wanted)
 
 
 @pytest.mark.parametrize(
@@ -276,6 +298,28 @@ def live_runs(store: Store) -> None:
             "SELECT * FROM backfill_parts WHERE backfill_id = 'x' AND part_state = 'PLANNED'"
             " AND part_no > 7 ORDER BY part_no",
             "ix_backfill_parts_state",
+        ),
+        (
+            "SELECT backfill_id FROM backfill_requests WHERE request_id = 'x'",
+            "autoindex_backfill_requests",
+        ),
+        (
+            "SELECT * FROM access_tokens WHERE token_digest = 'x'",
+            "INDEX sqlite_autoindex_access_tokens_2 (token_digest=?)",
+        ),
+        (
+            "SELECT * FROM audit_entries WHERE entry_id < 'x' ORDER BY entry_id DESC",
+            "autoindex_audit_entries",
+        ),
+        (
+            "SELECT * FROM audit_entries WHERE caller = 'a' AND entry_id < 'x'"
+            " ORDER BY entry_id DESC",
+            "ix_audit_entries_caller",
+        ),
+        (
+            "SELECT * FROM audit_entries WHERE method_name = 'a' AND entry_id < 'x'"
+            " ORDER BY entry_id DESC",
+            "ix_audit_entries_method_name",
         ),
         ("SELECT * FROM captures WHERE digest = 'x'", "ix_captures_digest"),
         ("SELECT * FROM captures WHERE capture_id = 'x'", "autoindex_captures"),

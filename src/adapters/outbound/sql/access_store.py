@@ -100,11 +100,11 @@ class SqlAccessStore:
 
     def shared_key(self, name: str, proposed: bytes) -> bytes:
         columns = SHARED_KEYS.c
-        found = self._transaction.rows(select(columns.key_digits).where(columns.key_name == name))
+        found = self._transaction.rows(select(columns.hex_digits).where(columns.purpose == name))
         if found:
-            return bytes.fromhex(found[0].key_digits)
+            return bytes.fromhex(found[0].hex_digits)
         try:
-            values = {"key_name": name, "key_digits": proposed.hex()}
+            values = {"purpose": name, "hex_digits": proposed.hex()}
             self._transaction.write(insert(SHARED_KEYS), values)
         except LoadError as error:
             if error.context.metadata.get("fault") != Fault.UNIQUE:

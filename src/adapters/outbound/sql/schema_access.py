@@ -52,6 +52,6 @@ AUDIT_ENTRIES = Table(
 SHARED_KEYS = Table(
     "shared_keys",
     METADATA,
-    Column("key_name", varchar(100), primary_key=True),
-    Column("key_digits", varchar(256), nullable=False),
+    Column("purpose", varchar(100), primary_key=True),
+    Column("hex_digits", varchar(256), nullable=False),
 )

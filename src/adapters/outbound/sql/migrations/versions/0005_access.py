@@ -18,9 +18,9 @@ def upgrade() -> None:
     _create_audit()
     op.create_table(
         "shared_keys",
-        sa.Column("key_name", varchar(100), nullable=False),
-        sa.Column("key_digits", varchar(256), nullable=False),
-        sa.PrimaryKeyConstraint("key_name", name="pk_shared_keys"),
+        sa.Column("purpose", varchar(100), nullable=False),
+        sa.Column("hex_digits", varchar(256), nullable=False),
+        sa.PrimaryKeyConstraint("purpose", name="pk_shared_keys"),
     )
 
 
