@@ -7,21 +7,12 @@ from dataclasses import dataclass
 
 from ..domain.captures import Capture, CaptureFilter
 from ..domain.errors import SpineError, as_spine_error
+from ..domain.findings import Finding
 from ..ports.archive import RawArchive
 from ..ports.storage import Store, StoreAdmin, StoreStatus
 
 _SHOWN = 3
 _LITTLE_SPACE = 500_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; ``hint`` says what to do when it is not in order."""
-
-    name: str
-    ok: bool
-    detail: str
-    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from .partitions import PartitionState
+from .partitions import PartitionState, Surveyed
 
 
 class BackfillState(StrEnum):
@@ -70,3 +70,11 @@ class BackfillPart:
     reason: str
     state: PartState = PartState.PLANNED
     run: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillSurvey:
+    """The partitions that would run, in their order, and the others, each with its reason."""
+
+    wanted: Sequence[Surveyed]
+    others: Sequence[Surveyed]

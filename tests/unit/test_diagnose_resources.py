@@ -9,7 +9,8 @@ import pytest
 
 from market_spine.adapters.outbound.archive.folder import FolderArchive
 from market_spine.adapters.outbound.sql.store import SqlStore
-from market_spine.application.diagnose import Diagnose, Finding
+from market_spine.application.diagnose import Diagnose
+from market_spine.domain.findings import Finding
 from market_spine.ports.storage import StoreStatus
 
 STATUS = StoreStatus("postgresql", "db", "18.4", "0002", "0002", 0.001)

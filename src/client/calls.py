@@ -1,0 +1,179 @@
+"""Calling the methods of a server: deadlines, lists in pages, and failures as typed errors."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from ..domain.errors import ConfigurationError, ValidationError
+from .channel import open_channel
+from .statuses import error_of_call
+from .target import Credentials, Target
+
+PAGE_SIZE = 1_000
+"""Items of one page when all are wanted: the most that a server gives."""
+
+LONG = 600.0
+"""Seconds for calls that may take long by their nature, such as reading a whole dataset."""
+
+M = TypeVar("M", bound=Message)
+T = TypeVar("T")
+
+_PREFIX = "/market_spine.v1."
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some items of a list; ``next_token`` asks for those that follow, empty at the end."""
+
+    items: Sequence[T]
+    next_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """A list that a server gives in pages: the method, its answer's type and field, the decoder.
+
+    The decoder answers None for an item that this version does not know, which is left out.
+    """
+
+    method: str
+    answer: type[Message]
+    field: str
+    decode: Callable[[Any], T | None]
+
+
+class Calls:
+    """Calls over one channel, which is opened for the first of them. Safe to share by threads."""
+
+    def __init__(self, target: Target, credentials: Credentials, timeout: float) -> None:
+        self._target = target
+        self._credentials = credentials
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._channel: grpc.Channel | None = None
+        self._closed = False
+        token = credentials.token
+        self._metadata = () if token is None else (("authorization", f"Bearer {token}"),)
+
+    def close(self) -> None:
+        """End the connection, and all calls that are under way."""
+        with self._lock:
+            self._closed = True
+            if self._channel is not None:
+                self._channel.close()
+                self._channel = None
+
+    def unary(
+        self, method: str, request: Message, answer: type[M], timeout: float | None = None
+    ) -> M:
+        """The answer of a method, named as in ``RunService/GetRun``."""
+        call = self._open().unary_unary(_PREFIX + method, _serialized, answer.FromString)
+        try:
+            found: M = call(request, timeout=self._seconds(timeout), metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise error_of_call(error, method, self._target.address) from error
+        return found
+
+    def stream(
+        self, method: str, request: Message, answer: type[M], timeout: float | None = None
+    ) -> Iterator[M]:
+        """The answers of a method that streams them. Leaving the iterator ends the call."""
+        call = self._open().unary_stream(_PREFIX + method, _serialized, answer.FromString)
+        answers = call(request, timeout=self._seconds(timeout), metadata=self._metadata)
+        try:
+            yield from answers
+        except grpc.RpcError as error:
+            raise error_of_call(error, method, self._target.address) from error
+        finally:
+            answers.cancel()  # type: ignore[no-untyped-call]  # undeclared in the stubs
+
+    def sending(
+        self,
+        method: str,
+        requests: Iterable[Message],
+        answer: type[M],
+        timeout: float | None = None,
+    ) -> M:
+        """The answer of a method that takes a stream of requests."""
+        call = self._open().stream_unary(_PREFIX + method, _serialized, answer.FromString)
+        try:
+            found: M = call(iter(requests), timeout=self._seconds(timeout), metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise error_of_call(error, method, self._target.address) from error
+        return found
+
+    def page(
+        self,
+        listing: Listing[T],
+        request: Message,
+        size: int,
+        token: str,
+        timeout: float | None = None,
+    ) -> Page[T]:
+        """One page of a list; ``request`` says which, without size and token."""
+        asked: Any = type(request)()
+        asked.CopyFrom(request)
+        fill(asked, page_size=size, page_token=token)
+        answer: Any = self.unary(listing.method, asked, listing.answer, timeout)
+        decoded = (listing.decode(item) for item in getattr(answer, listing.field))
+        return Page([item for item in decoded if item is not None], answer.next_page_token)
+
+    def all(
+        self,
+        listing: Listing[T],
+        request: Message,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[T]:
+        """The items of all pages, at most ``limit``; a page is asked for when it is reached."""
+        token, left = "", math.inf if limit is None else limit
+        while left > 0:
+            page = self.page(listing, request, int(min(left, PAGE_SIZE)), token, timeout)
+            yield from page.items
+            left -= len(page.items)
+            token = page.next_token
+            if not token:
+                return
+
+    def _open(self) -> grpc.Channel:
+        with self._lock:
+            if self._closed:
+                raise ConfigurationError(
+                    f"the client for {self._target.address} is closed",
+                    hint="make another one; a client serves until the end of its with block",
+                )
+            if self._channel is None:
+                self._channel = open_channel(self._target, self._credentials)
+            return self._channel
+
+    def _seconds(self, timeout: float | None) -> float | None:
+        wanted = self._timeout if timeout is None else timeout
+        return None if math.isinf(wanted) else wanted
+
+
+def build(kind: type[M], **fields: Any) -> M:
+    """A request of these fields; raises a ValidationError for a value that no field holds."""
+    return fill(kind(), **fields)
+
+
+def fill(message: M, **fields: Any) -> M:
+    """The same message with these fields set; those that are None stay absent."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    try:
+        message.MergeFrom(type(message)(**given))
+    except (ValueError, TypeError) as error:
+        raise ValidationError(
+            f"this cannot be sent: {error}", hint="texts have to be Unicode, numbers in range"
+        ) from error
+    return message
+
+
+def _serialized(message: Message) -> bytes:
+    return message.SerializeToString()

@@ -1,0 +1,112 @@
+"""The connection to a server: options, what is repeated by itself, TLS, and the token."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+
+from ..domain.errors import ConfigurationError
+from ..v1 import (
+    backfill_service_pb2,
+    dataset_service_pb2,
+    pipeline_service_pb2,
+    run_service_pb2,
+    system_service_pb2,
+    workflow_service_pb2,
+)
+from .target import Credentials, Target
+
+SERVICES: tuple[ServiceDescriptor, ...] = tuple(
+    service
+    for file in (
+        run_service_pb2,
+        backfill_service_pb2,
+        pipeline_service_pb2,
+        workflow_service_pb2,
+        dataset_service_pb2,
+        system_service_pb2,
+    )
+    for service in file.DESCRIPTOR.services_by_name.values()
+)
+"""All services of the API."""
+
+_REPEATABLE = (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
+_REQUEST_ID = "request_id"
+
+_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    # The server allows a ping every 20 s, also while nothing else is sent.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A server that is started again is found again within moments.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.enable_retries", 1),
+)
+_RETRIES = {
+    "maxAttempts": 5,  # what the library allows
+    "initialBackoff": "0.1s",
+    "maxBackoff": "2s",
+    "backoffMultiplier": 2.5,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+
+def open_channel(target: Target, credentials: Credentials) -> grpc.Channel:
+    """A channel, which connects when it is first used; raises a ConfigurationError for a file that
+    cannot be read.
+    """
+    options = [*_OPTIONS, ("grpc.service_config", service_config())]
+    if target.local:
+        options.append(("grpc.enable_http_proxy", 0))
+    if not target.tls:
+        return grpc.insecure_channel(target.address, options)
+    tls = grpc.ssl_channel_credentials(
+        root_certificates=_read(credentials.ca, "the file with trusted certificates"),
+        private_key=_read(credentials.key, "the key of the client certificate"),
+        certificate_chain=_read(credentials.cert, "the client certificate"),
+    )
+    return grpc.secure_channel(target.address, tls, options)
+
+
+def service_config() -> str:
+    """Which methods the library repeats when the server is away, as gRPC's service config."""
+    names = [
+        {"service": service.full_name, "method": method.name}
+        for service in SERVICES
+        for method in service.methods
+        if is_repeatable(method)
+    ]
+    return json.dumps({"methodConfig": [{"name": names, "retryPolicy": _RETRIES}]})
+
+
+def is_repeatable(method: MethodDescriptor) -> bool:
+    """Whether the same request twice does no more than once.
+
+    Either the proto says so of the method, or its request has an id by which the server knows it
+    again, which this client always sends.
+    """
+    options: Any = method.GetOptions()
+    if options.idempotency_level in _REPEATABLE:
+        return True
+    return _REQUEST_ID in method.input_type.fields_by_name and not method.client_streaming
+
+
+def _read(file: Path | None, what: str) -> bytes | None:
+    if file is None:
+        return None
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{what} cannot be read: {file}: {error.strerror or error}",
+            hint="give the path of a PEM file that this user may read",
+            cause=error,
+        ) from error

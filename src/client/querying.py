@@ -1,0 +1,81 @@
+"""Rows of a dataset, which travel as Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import TypedDict
+
+import polars as pl
+
+from ..domain.errors import Category, SpineError
+from ..v1 import dataset_service_pb2 as pb
+from .calls import Calls, build
+from .encoding import date_message, resource, timestamp_message
+
+
+class Rows(TypedDict, total=False):
+    """Which rows of a dataset are wanted; what is left out, or None, keeps all.
+
+    ``columns`` come in this order. Periods are inclusive; ``segment`` is the second part of the
+    partition's key, for FINRA the tier. ``equals`` compares columns with values written as text.
+    ``as_of`` asks for what was known then; at most ``limit`` rows come, newest period first.
+    """
+
+    columns: Sequence[str]
+    first_period: date | None
+    last_period: date | None
+    segment: str | None
+    symbols: Sequence[str]
+    equals: Mapping[str, str]
+    as_of: datetime | None
+    limit: int | None
+
+
+def query(calls: Calls, dataset: str, wanted: Rows, timeout: float | None) -> pl.DataFrame:
+    """All rows in one frame, which refers to what has arrived instead of copying it."""
+    frames = list(query_batches(calls, dataset, wanted, timeout))
+    filled = [frame for frame in frames if frame.height]
+    return pl.concat(filled or frames[:1], rechunk=False)
+
+
+def query_batches(
+    calls: Calls, dataset: str, wanted: Rows, timeout: float | None
+) -> Iterator[pl.DataFrame]:
+    """The rows in frames, as they arrive; at least one frame."""
+    request = build(
+        pb.QueryRequest,
+        dataset=resource("datasets", dataset),
+        columns=wanted.get("columns"),
+        first_period=date_message(wanted.get("first_period")),
+        last_period=date_message(wanted.get("last_period")),
+        segment=wanted.get("segment"),
+        symbols=wanted.get("symbols"),
+        equals=wanted.get("equals"),
+        as_of=timestamp_message(wanted.get("as_of")),
+        limit=wanted.get("limit"),
+        compression=pb.QueryRequest.COMPRESSION_ZSTD,
+    )
+    arrived = 0
+    for message in calls.stream("DatasetService/Query", request, pb.QueryResponse, timeout):
+        arrived += 1
+        yield _frame(message, dataset)
+    if not arrived:
+        raise SpineError(
+            f"the server told nothing of dataset {dataset}, not even its columns",
+            category=Category.DEPENDENCY,
+            hint="ask again; if it happens again, the server is defective",
+        )
+
+
+def _frame(message: pb.QueryResponse, dataset: str) -> pl.DataFrame:
+    try:
+        frame = pl.read_ipc_stream(message.arrow)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SpineError(
+            f"rows of dataset {dataset} arrived in a form that cannot be read: {error}",
+            category=Category.DEPENDENCY,
+            hint="use a client of the server's version",
+            cause=error,
+        ) from error
+    return frame

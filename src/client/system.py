@@ -1,0 +1,50 @@
+"""The server itself: its version, whether all is in order, and who did what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..domain.access import AuditEntry
+from ..domain.findings import Finding
+from ..v1 import system_service_pb2 as pb
+from .calls import Calls, Listing, build
+from .decoding_system import ServerVersion, audit_entry_of, finding_of, version_of
+from .encoding import filter_of
+
+_AUDIT: Listing[AuditEntry] = Listing(
+    "SystemService/ListAuditEntries", pb.ListAuditEntriesResponse, "entries", audit_entry_of
+)
+
+
+class System:
+    """``client.system``."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def version(self, *, timeout: float | None = None) -> ServerVersion:
+        """Which version the server is, and who the caller is to it."""
+        answer = self._calls.unary(
+            "SystemService/GetVersion", pb.GetVersionRequest(), pb.GetVersionResponse, timeout
+        )
+        return version_of(answer)
+
+    def diagnose(self, *, timeout: float | None = None) -> Sequence[Finding]:
+        """What the server finds when it looks at its settings, database, archive and modules."""
+        answer = self._calls.unary(
+            "SystemService/Diagnose", pb.DiagnoseRequest(), pb.DiagnoseResponse, timeout
+        )
+        return [finding_of(item) for item in answer.findings]
+
+    def audit(
+        self,
+        *,
+        caller: str | None = None,
+        method: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[AuditEntry]:
+        """Who asked for which change, newest first, at most ``limit``; for administrators."""
+        wanted = filter_of(("caller", "=", caller), ("method", "=", method))
+        request = build(pb.ListAuditEntriesRequest, filter=wanted)
+        return self._calls.all(_AUDIT, request, limit, timeout)
