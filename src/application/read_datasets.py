@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import polars as pl
 
-from ..domain.datasets import DatasetQuery, DatasetSpec, typed_filter
+from ..domain.datasets import DatasetQuery, DatasetSpec, column_type, typed_filter
 from ..domain.errors import SpineError, ValidationError, as_spine_error
 from ..domain.registry import Registry
 from ..ports.storage import Store, UnitOfWork
@@ -48,31 +48,33 @@ class ReadDatasets:
         return self.catalog.get(name).spec
 
     def stream(self, name: str, query: DatasetQuery) -> Iterator[pl.DataFrame]:
-        """Frames with exactly the dataset's columns, at most ``query.limit`` rows in all.
+        """Frames with exactly the columns asked for, at most ``query.limit`` rows in all.
 
         Raises a ValidationError at once for an unknown dataset, column or value; what goes wrong
         on the way is a SpineError as well.
         """
         dataset = self.catalog.get(name)
+        schema = schema_of(dataset.spec, query)
+        if len(query.symbols) == 1 and query.symbol is None:
+            # Of one symbol less can be read.
+            query = replace(query, symbol=query.symbols[0], symbols=())
         condition = _condition(dataset.spec, query)
-        return _typed(self._stream(dataset, query, condition), name)
+        return _typed(self._stream(dataset, query, condition, list(schema)), name)
 
     def frame(self, name: str, query: DatasetQuery) -> pl.DataFrame:
         """All of :meth:`stream` in one frame."""
         spec = self.spec(name)
         frames = list(self.stream(name, query))
-        return pl.concat(frames) if frames else pl.DataFrame(schema=spec.schema)
+        return pl.concat(frames) if frames else pl.DataFrame(schema=schema_of(spec, query))
 
     def _stream(
-        self, dataset: Dataset, query: DatasetQuery, condition: pl.Expr | None
+        self, dataset: Dataset, query: DatasetQuery, condition: pl.Expr | None, columns: Sequence[str]
     ) -> Iterator[pl.DataFrame]:
         left = query.limit
-        columns = dataset.spec.column_names
         with self.store.read() as unit:
             for frame in dataset.frames(unit, query):
-                wanted = frame.select(columns)
-                if condition is not None:
-                    wanted = wanted.filter(condition)
+                wanted = frame.filter(condition) if condition is not None else frame
+                wanted = wanted.select(columns)
                 if left is not None:
                     wanted = wanted.head(left)
                     left -= wanted.height
@@ -80,6 +82,14 @@ class ReadDatasets:
                     yield wanted
                 if left == 0:
                     return
+
+
+def schema_of(spec: DatasetSpec, query: DatasetQuery) -> dict[str, pl.DataType]:
+    """The columns of an answer, in their order; a ValidationError for one that there is not."""
+    wanted = query.columns or spec.column_names
+    if len(set(wanted)) < len(wanted):
+        raise ValidationError("a column is asked for twice", hint="name each column once")
+    return {name: column_type(spec, name) for name in wanted}
 
 
 def _typed(frames: Iterator[pl.DataFrame], name: str) -> Iterator[pl.DataFrame]:
@@ -96,4 +106,7 @@ def _condition(spec: DatasetSpec, query: DatasetQuery) -> pl.Expr | None:
         raise ValidationError(f"the limit {query.limit} is negative", hint="give 0 or more")
     wanted = [*query.equals.items(), ("symbol", query.symbol), ("tier", query.segment)]
     conditions = [typed_filter(spec, column, text) for column, text in wanted if text is not None]
+    if query.symbols:
+        column_type(spec, "symbol")
+        conditions.append(pl.col("symbol").is_in(list(query.symbols)))
     return pl.all_horizontal(conditions) if conditions else None

@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from ..adapters.inbound.cli.services import CliServices
+from ..adapters.inbound.cli.services import CliServices, ServeOptions
 from ..domain.errors import ValidationError
 from ..domain.redaction import redact
 from ..ports.progress import Progress
@@ -130,20 +130,30 @@ class Application:
             modules=self._modules,
         )
 
-    def serve(self, listen: str, *, insecure: bool, jobs: int | None = None) -> None:
+    def serve(self, options: ServeOptions) -> None:
+        from ..adapters.inbound.grpc.listening import Listening
         from ..adapters.inbound.grpc.server import serve
         from ..adapters.inbound.worker.beside import working_beside
+        from .api import api_uses
 
         def ready(port: int) -> None:
-            host = listen.rpartition(":")[0]
+            host = options.listen.rpartition(":")[0]
             print(f"serving gRPC on {host}:{port}", flush=True)
 
-        read_runs = self.container.read_runs()
-        if jobs == 0:
-            serve(listen, read_runs, insecure=insecure, ready=ready)
+        listening = Listening(
+            options.listen,
+            tls_cert=options.tls_cert,
+            tls_key=options.tls_key,
+            client_ca=options.client_ca,
+            insecure=options.insecure,
+        )
+        listening.checked()
+        uses = api_uses(self.container, self.diagnose)
+        if options.jobs == 0:
+            serve(listening, uses, ready=ready)
             return
-        with working_beside(lambda: self.worker(jobs, ())) as worker:
-            serve(listen, read_runs, insecure=insecure, ready=ready, stopping=worker.stop)
+        with working_beside(lambda: self.worker(options.jobs, ())) as worker:
+            serve(listening, uses, ready=ready, stopping=worker.stop)
 
     def work(self, *, jobs: int | None, pools: Sequence[str], until_idle: bool) -> None:
         from ..adapters.inbound.worker.process import work

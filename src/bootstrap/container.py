@@ -12,20 +12,27 @@ from ..adapters.outbound.archive.folder import FolderArchive
 from ..adapters.outbound.calendars.exchange import ExchangeCalendar
 from ..adapters.outbound.databases.source import DatabaseSource
 from ..adapters.outbound.execution.inline import InlineExecution
+from ..adapters.outbound.files.drop import FolderDrop
 from ..adapters.outbound.files.source import FileSource
 from ..adapters.outbound.sources.registry import SourceRegistry
 from ..adapters.outbound.sources.retrying_sources import RetryingSources
 from ..adapters.outbound.sql.store import SqlStore
 from ..adapters.outbound.system.finder import LocalFileFinder
+from ..adapters.outbound.system.opened_folders import LocalFileRoots
 from ..adapters.outbound.system.runtime import (
     LocalProcesses,
     SystemChance,
     SystemClock,
+    SystemUnguessable,
     UuidIds,
 )
 from ..adapters.outbound.system.secrets import PlacedSecrets
+from ..application.access.audit_log import AuditLog
+from ..application.access.authenticate import Authenticate
+from ..application.access.shared_keys import SharedKeys
 from ..application.backfill_progression import BackfillProgression
 from ..application.backfills import ControlBackfill, CreateBackfill, ReadBackfills, Survey
+from ..application.bring_file import BringFile
 from ..application.cancel_run import CancelRun
 from ..application.catalog import Catalog
 from ..application.execute_run import ExecuteRun
@@ -34,6 +41,7 @@ from ..application.finra_otc.pipelines import REFRESH_WEEK, FinraOtcPipelines
 from ..application.finra_otc.services import Services
 from ..application.finra_otc.survey import WeekSurvey
 from ..application.lifecycle import Lifecycle
+from ..application.opened_files import OpenedFiles
 from ..application.progression import Progression
 from ..application.purge_runs import PurgeRuns
 from ..application.read_datasets import Dataset, ReadDatasets
@@ -191,6 +199,20 @@ class Container(containers.DeclarativeContainer):
     control_backfill = providers.Singleton(ControlBackfill, store, lifecycle)
     read_backfills = providers.Singleton(ReadBackfills, store)
     read_runs = providers.Singleton(ReadRuns, store)
+    drop = providers.Singleton(lambda settings: FolderDrop(settings.home / "uploads"), settings)
+    file_roots = providers.Singleton(
+        lambda settings: LocalFileRoots([*settings.file_roots, settings.home / "uploads"]), settings
+    )
+    opened_files = providers.Singleton(
+        OpenedFiles, file_roots, catalog, providers.Object({REFRESH_WEEK: ("files",)})
+    )
+    bring_file = providers.Singleton(
+        BringFile, submit_run, opened_files, drop, settings.provided.upload_bytes
+    )
+    unguessable = providers.Singleton(SystemUnguessable)
+    shared_keys = providers.Singleton(SharedKeys, store, unguessable)
+    authenticate = providers.Singleton(Authenticate, store, clock)
+    audit_log = providers.Singleton(AuditLog, store, clock, ids)
     read_evidence = providers.Singleton(ReadEvidence, store)
 
 

@@ -90,6 +90,15 @@ class Settings(BaseSettings):
         10.0, ge=0, le=3600, description="seconds that a run has to end when it is told to"
     )
 
+    file_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="folders whose files may be named by who asks through the API, separated by "
+        "commas; files that were brought may be named in any case",
+    )
+    upload_limit: int = Field(
+        4096, ge=1, description="most MiB of one file that is brought through the API"
+    )
+
     @field_validator("execution")
     @classmethod
     def _known_execution(cls, value: str) -> str:
@@ -103,7 +112,7 @@ class Settings(BaseSettings):
         read_pools(value)
         return value
 
-    @field_validator("modules", "pools", mode="before")
+    @field_validator("modules", "pools", "file_roots", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -114,6 +123,11 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @property
+    def upload_bytes(self) -> int:
+        """The most bytes of one file that is brought."""
+        return self.upload_limit * 1024 * 1024
 
     @property
     def pool_limits(self) -> dict[str, int | None]:

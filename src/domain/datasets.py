@@ -44,7 +44,8 @@ class DatasetQuery:
     """Which rows of a dataset to read, and as they were known when.
 
     ``periods`` are inclusive bounds on the business time. ``equals`` compares columns of the
-    dataset with text values.
+    dataset with text values. ``symbols`` keeps the rows of any of them, ``columns`` are those
+    wanted, in their order; all when there are none.
     """
 
     first_period: date | None = None
@@ -54,6 +55,8 @@ class DatasetQuery:
     equals: Mapping[str, str] = field(default_factory=dict)
     as_of: datetime | None = None
     limit: int | None = None
+    symbols: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def typed_filter(spec: DatasetSpec, column: str, text: str) -> pl.Expr:
@@ -62,12 +65,7 @@ def typed_filter(spec: DatasetSpec, column: str, text: str) -> pl.Expr:
     Raises a ValidationError for a column that the dataset does not have, or a text that is no
     value of its type.
     """
-    if column not in spec.schema:
-        raise ValidationError(
-            f"dataset {spec.name} has no column {column!r}",
-            hint=f"its columns are {', '.join(spec.column_names)}",
-        )
-    dtype = spec.schema[column]
+    dtype = column_type(spec, column)
     try:
         if dtype == pl.Boolean:
             value = pl.Series([{"true": True, "false": False}[text.lower()]])
@@ -81,3 +79,13 @@ def typed_filter(spec: DatasetSpec, column: str, text: str) -> pl.Expr:
             cause=error,
         ) from error
     return pl.col(column) == pl.lit(value[0], dtype=dtype)
+
+
+def column_type(spec: DatasetSpec, column: str) -> pl.DataType:
+    """The type of a column; raises a ValidationError for one that the dataset does not have."""
+    if column not in spec.schema:
+        raise ValidationError(
+            f"dataset {spec.name} has no column {column!r}",
+            hint=f"its columns are {', '.join(spec.column_names)}",
+        )
+    return spec.schema[column]

@@ -60,6 +60,15 @@ class Authenticate:
             )
         return self._verifier.verify(bearer)
 
+    def remembered(self, bearer: str) -> Principal | None:
+        """The caller with this text, if it was recognised a moment ago; asks nobody."""
+        if len(bearer) > LONGEST_BEARER or not is_token(bearer):
+            return None
+        token = self._cache.get(token_digest(bearer), self._clock.monotonic())
+        if token is None or token.expired(self._clock.now()):
+            return None
+        return Principal(token.name, token.role, PrincipalKind.TOKEN)
+
     def principal_of_certificate(self, names: Iterable[str]) -> Principal:
         """The caller of a client certificate that was verified, by the first name with a role.
 

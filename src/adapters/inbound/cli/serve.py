@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ....domain.errors import Category, SpineError, ValidationError
 from . import asking, output
+from .services import ServeOptions
 
 _MOST_JOBS = 1_000
 
@@ -18,6 +20,19 @@ def serve(
         str,
         typer.Option(help="Address to listen on; port 0 takes a free one.", metavar="HOST:PORT"),
     ] = "127.0.0.1:50051",
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(help="Certificate of the server, with its chain (PEM).", metavar="FILE"),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Key of that certificate (PEM).", metavar="FILE")
+    ] = None,
+    client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="Demand certificates of clients, signed by one of these (PEM).", metavar="FILE"
+        ),
+    ] = None,
     insecure: Annotated[
         bool,
         typer.Option(
@@ -41,9 +56,15 @@ def serve(
       spine serve              all in one process
 
       spine serve --workers 0  the API alone, beside spine worker
+
+      spine serve --listen 0.0.0.0:50051 --tls-cert server.pem --tls-key server.key
+
+    On this machine alone nobody needs credentials. Elsewhere it takes TLS, and a token of every
+    caller: spine auth token create makes one.
     """
+    options = ServeOptions(listen, insecure, workers, tls_cert, tls_key, client_ca)
     with output.errors_shown():
-        asking.services(context).serve(listen, insecure=insecure, jobs=workers)
+        asking.services(context).serve(options)
 
 
 def worker(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -23,6 +25,22 @@ if TYPE_CHECKING:
     from ....domain.workflows import Workflow
     from ....ports.progress import Progress
     from ....ports.storage import StoreAdmin
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Where to serve, protected by which files (PEM), open to whom.
+
+    ``jobs`` runs are executed at once by the same process: none for 0, None for what the settings
+    say.
+    """
+
+    listen: str
+    insecure: bool = False
+    jobs: int | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    client_ca: Path | None = None
 
 
 class CliServices(Protocol):
@@ -75,12 +93,8 @@ class CliServices(Protocol):
         """
         ...
 
-    def serve(self, listen: str, *, insecure: bool, jobs: int | None) -> None:
-        """Serve gRPC on ``listen`` until a signal ends it.
-
-        ``jobs`` runs are executed at once by the same process: none for 0, None for what the
-        settings say.
-        """
+    def serve(self, options: ServeOptions) -> None:
+        """Serve gRPC until a signal ends it."""
         ...
 
 

@@ -16,12 +16,9 @@ from grpc_status import rpc_status
 from ....domain.errors import Category, SpineError, ValidationError
 from ....domain.redaction import redact
 from .statuses import internal_status, status_of
+from .wrapping import Handler, kind_of, rewrapped
 
 _log = logging.getLogger(__name__)
-
-Handler = Any  # grpc.RpcMethodHandler: its fields are undeclared in the library
-
-_KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # no such at run time
@@ -40,27 +37,33 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  #
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
-        kind = next(name for name in _KINDS if getattr(handler, name) is not None)
         method = str(handler_call_details.method)
-        behaviour, read = getattr(handler, kind), handler.request_deserializer
-        if read is not None and not handler.request_streaming:
-            # Reading the request here puts a malformed one under the same rule.
-            behaviour, read = _reading(behaviour, read), None
-        guarded = _guarded(behaviour, method)
-        make = getattr(grpc, f"{kind}_rpc_method_handler")
-        return make(guarded, read, handler.response_serializer)
+        behaviour, read = getattr(handler, kind_of(handler)), handler.request_deserializer
+        if read is not None:
+            # Reading requests here puts malformed ones under the same rule.
+            reader = _each(read) if handler.request_streaming else read
+            behaviour, read = _reading(behaviour, reader), None
+        return rewrapped(handler, _guarded(behaviour, method), read)
 
 
-def _reading(behaviour: Callable[..., Any], read: Callable[[bytes], Any]) -> Callable[..., Any]:
+def _each(read: Callable[[bytes], Any]) -> Callable[[Any], AsyncIterator[Any]]:
+    async def messages(raw: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for item in raw:
+            yield read(item)
+
+    return messages
+
+
+def _reading(behaviour: Callable[..., Any], read: Callable[[Any], Any]) -> Callable[..., Any]:
     if inspect.isasyncgenfunction(behaviour):
 
-        async def stream(raw: bytes, context: Any) -> AsyncIterator[Any]:
+        async def stream(raw: Any, context: Any) -> AsyncIterator[Any]:
             async for reply in behaviour(read(raw), context):
                 yield reply
 
         return stream
 
-    async def call(raw: bytes, context: Any) -> Any:
+    async def call(raw: Any, context: Any) -> Any:
         return await behaviour(read(raw), context)
 
     return call

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -20,6 +18,7 @@ from ....v1 import run_service_pb2, run_service_pb2_grpc
 from .resource_names import invalid_field, pipeline_id, run_id
 from .run_reading import RunReading
 from .run_watching import RunWatching
+from .sending import send_all
 from .values import values_of
 from .work import Threads
 
@@ -67,11 +66,8 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
 
     async def WatchRun(  # noqa: N802  # named by the protocol
         self, request: run_service_pb2.WatchRunRequest, context: Any
-    ) -> AsyncIterator[run_service_pb2.WatchRunResponse]:
-        del context
-        async with aclosing(self._watching.watch(request)) as responses:
-            async for response in responses:
-                yield response
+    ) -> None:
+        await send_all(self._watching.watch(request), context)
 
     async def CancelRun(  # noqa: N802  # named by the protocol
         self, request: run_service_pb2.CancelRunRequest, context: Any

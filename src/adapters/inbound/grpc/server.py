@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
-from ....application.read_runs import ReadRuns
-from ....v1 import run_service_pb2, run_service_pb2_grpc
-from .error_interceptor import ErrorInterceptor
-from .health import HealthService
-from .listen_address import listening_address, port_taken
-from .run_service import RunService
-
-DEFAULT_LISTEN = "127.0.0.1:50051"
+from .api import Api, ApiUses
+from .listening import Listening
 
 _THREADS = 8
 _GRACE = 10.0  # seconds that calls in flight may go on after a signal to stop
-_MOST_CALLS = 1_000  # in flight at once, over all connections
+_MOST_CALLS = 4_000  # in flight at once, over all connections
 
 _OPTIONS: tuple[tuple[str, int], ...] = (
     # Without it a second server on the port would silently take a share of the calls.
@@ -43,30 +34,24 @@ _log = logging.getLogger(__name__)
 
 
 def serve(
-    listen: str,
-    read_runs: ReadRuns,
+    listening: Listening,
+    uses: ApiUses,
     *,
-    insecure: bool = False,
-    page_key: bytes | None = None,
     ready: Callable[[int], None] | None = None,
     stopping: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then let the calls in flight end (10 s at most) and return.
 
-    ``listen`` is host:port of this machine; port 0 takes a free one; ``insecure`` allows one that
-    others reach, though there is neither TLS nor authentication. ``ready`` is called with the
-    port once calls are accepted, ``stopping`` when a signal has come. Page tokens are good for
-    servers with the same ``page_key`` (by default a fresh one: until this server stops). Raises a
-    ConfigurationError for an address that cannot be listened on. Runs in the main thread only, as
-    it takes over both signals.
+    ``ready`` is called with the port once calls are accepted, ``stopping`` when a signal has come.
+    Raises a ConfigurationError for an address that cannot be listened on, and for certificates
+    that cannot be used. Runs in the main thread only, as it takes over both signals.
     """
-    address = listening_address(listen, insecure=insecure)
+    listening.checked()
     with (
         ThreadPoolExecutor(_THREADS, thread_name_prefix="use-case") as threads,
         asyncio.Runner(loop_factory=_loop_factory()) as runner,
     ):
-        service = RunService(read_runs, threads, page_key or secrets.token_bytes(32))
-        runner.run(_serve(address, service, ready, stopping))
+        runner.run(_serve(listening, uses, threads, ready, stopping))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -78,20 +63,19 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(
-    address: str,
-    service: RunService,
+    listening: Listening,
+    uses: ApiUses,
+    threads: ThreadPoolExecutor,
     ready: Callable[[int], None] | None,
     stopping: Callable[[], None],
 ) -> None:
     stop = _stop_on_signals()
+    api = Api(uses, threads, demands_credentials=listening.demands_credentials)
     server = grpc.aio.server(
-        interceptors=(ErrorInterceptor(),), options=_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS
+        interceptors=api.interceptors, options=_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS
     )
-    health = _add_services(server, service)
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise port_taken(address, error) from error
+    api.add_to(server)
+    port = listening.add_port(server)
     await server.start()
     try:
         if ready is not None:
@@ -100,20 +84,9 @@ async def _serve(
         stopping()
         _log.info("draining: calls in flight have %s seconds", _GRACE)
     finally:
-        health.drain()
+        api.drain()
         await server.stop(_GRACE)
-
-
-def _add_services(server: grpc.aio.Server, service: RunService) -> HealthService:
-    api = run_service_pb2.DESCRIPTOR.services_by_name["RunService"].full_name
-    standard = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-    health = HealthService((api, standard, reflection.SERVICE_NAME))
-    run_service_pb2_grpc.add_RunServiceServicer_to_server(  # type: ignore[no-untyped-call]  # generated
-        service, server
-    )
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection((api, standard, reflection.SERVICE_NAME), server)
-    return health
+        api.close()
 
 
 def _stop_on_signals() -> asyncio.Event:

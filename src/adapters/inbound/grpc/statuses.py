@@ -32,6 +32,12 @@ CODES: dict[Category, grpc.StatusCode] = {
     Category.RESOURCE: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
+_MARKS = (
+    (Category.VALIDATION, "resource", grpc.StatusCode.NOT_FOUND),
+    (Category.VALIDATION, "already_exists", grpc.StatusCode.ALREADY_EXISTS),
+    (Category.PERMISSION, "unauthenticated", grpc.StatusCode.UNAUTHENTICATED),
+)
+
 # A status travels in the trailers, of which a client accepts 8 KiB. The message stands there twice
 # (percent-encoded: up to three times its size), the details in base64.
 _MESSAGE_BYTES = 600
@@ -40,9 +46,15 @@ _TEXT_BYTES = 300
 
 
 def code_of(error: SpineError) -> grpc.StatusCode:
-    """The status code for an error; metadata with a ``resource`` means it is absent."""
-    if error.category is Category.VALIDATION and "resource" in error.context.metadata:
-        return grpc.StatusCode.NOT_FOUND
+    """The status code for an error.
+
+    Its metadata may say more: a ``resource`` is absent, something ``already_exists``, the caller is
+    ``unauthenticated``.
+    """
+    metadata = error.context.metadata
+    for category, mark, code in _MARKS:
+        if error.category is category and mark in metadata:
+            return code
     return CODES[error.category]
 
 
@@ -93,7 +105,7 @@ def _details(error: SpineError) -> Iterator[Message]:
             field=str(field), description=shortened(error.message, _TEXT_BYTES)
         )
         yield error_details_pb2.BadRequest(field_violations=[violation])
-    resource = error.context.metadata.get("resource")
+    resource = error.context.metadata.get("resource", error.context.metadata.get("already_exists"))
     if resource is not None:
         yield error_details_pb2.ResourceInfo(
             resource_name=shortened(str(resource), _TEXT_BYTES),

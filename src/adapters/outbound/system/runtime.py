@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import socket
 import time
 from datetime import UTC, datetime
@@ -90,3 +91,10 @@ def _told(pid: int) -> tuple[str, str] | None:
         return None
     fields = stat.rpartition(")")[2].split()
     return fields[0], fields[19]
+
+
+class SystemUnguessable:
+    """New secrets, from the operating system."""
+
+    def draw(self, size: int) -> bytes:
+        return secrets.token_bytes(size)

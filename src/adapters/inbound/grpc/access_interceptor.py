@@ -1,0 +1,221 @@
+"""The one place where it is decided who may call what, and where changes are recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import grpc
+
+from ....application.access.audit_log import AuditLog
+from ....application.access.authenticate import Authenticate
+from ....domain.access import LOCAL, Principal, unauthenticated
+from ....domain.errors import Category, SpineError
+from .access_rules import Rule
+from .callers import set_caller
+from .statuses import code_of
+from .work import Threads
+from .wrapping import Behaviour, Handler, kind_of, rewrapped
+
+_log = logging.getLogger(__name__)
+
+HEALTH = "/grpc.health.v1.Health/"
+_NAMES = ("x509_common_name", "x509_subject_alternative_name")
+_BEARER = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Who is let in: with ``required``, nobody without credentials."""
+
+    authenticate: Authenticate
+    audit: AuditLog
+    threads: Threads
+    required: bool
+
+    async def caller(self, context: Any) -> Principal:
+        """The caller by its token, else by its certificate, else the local one.
+
+        Raises a SpineError of category PERMISSION for credentials that are wrong or missing.
+        """
+        bearer = _bearer(context)
+        if bearer is not None:
+            known = self.authenticate.remembered(bearer)
+            if known is not None:
+                return known
+            return await self.threads.do(partial(self.authenticate, bearer))
+        names = _certificate_names(context)
+        if names:
+            return self.authenticate.principal_of_certificate(names)
+        if self.required:
+            raise unauthenticated(
+                "this server demands credentials",
+                hint="send 'authorization: Bearer TOKEN' ('spine auth token create' makes one), or "
+                "connect with a client certificate",
+            )
+        return LOCAL
+
+
+class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # no such at run time
+    """Lets callers in as the rules of the methods say; records calls that may change something.
+
+    A call that may change something is executed only once its entry is in the store. Health is
+    open to everybody; what has no rule, such as reflection, to everybody who is known.
+    """
+
+    def __init__(self, gate: Gate, rules: Mapping[str, Rule]) -> None:
+        self._gate = gate
+        self._rules = rules
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        handler = await continuation(handler_call_details)
+        method = str(handler_call_details.method)
+        if handler is None or method.startswith(HEALTH):
+            return handler
+        entry = _Entry(self._gate, self._rules.get(method), method)
+        behaviour = getattr(handler, kind_of(handler))
+        return rewrapped(handler, entry.guarded(behaviour), handler.request_deserializer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """The way into one method."""
+
+    gate: Gate
+    rule: Rule | None
+    method: str
+
+    def guarded(self, behaviour: Behaviour) -> Behaviour:
+        if inspect.isasyncgenfunction(behaviour):
+
+            async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+                caller = await self._let_in(context)
+                async for reply in behaviour(request, context):
+                    yield reply
+                _tell(self.method, caller, None)
+
+            return stream
+
+        async def call(request: Any, context: Any) -> Any:
+            started = time.perf_counter()
+            caller = await self._let_in(context)
+            if self.rule is not None and self.rule.writes:
+                reply = await self._recorded(behaviour, caller, request, context)
+            else:
+                reply = await behaviour(request, context)
+            _tell(self.method, caller, started)
+            return reply
+
+        return call
+
+    async def _let_in(self, context: Any) -> Principal:
+        caller = await self.gate.caller(context)
+        if self.rule is not None and not caller.role.allows(self.rule.role):
+            raise SpineError(
+                f"{caller.name} is {caller.role.value.lower()}, and {self.method[1:]} takes "
+                f"{self.rule.role.value.lower()}",
+                category=Category.PERMISSION,
+                hint="ask an administrator for a token with that role",
+            )
+        set_caller(caller)
+        return caller
+
+    async def _recorded(
+        self, behaviour: Behaviour, caller: Principal, request: Any, context: Any
+    ) -> Any:
+        if hasattr(request, "__aiter__"):
+            request, first = await _peeked(request)
+        else:
+            first = request
+        entry = await self.gate.threads.do(
+            partial(
+                self.gate.audit.begin, caller, str(context.peer()), self.method[1:], _subject(first)
+            )
+        )
+        outcome, result = grpc.StatusCode.INTERNAL.name, None
+        try:
+            reply = await behaviour(request, context)
+            outcome, result = grpc.StatusCode.OK.name, _result(reply)
+        except SpineError as error:
+            outcome = code_of(error).name
+            raise
+        except asyncio.CancelledError:
+            outcome = grpc.StatusCode.CANCELLED.name
+            raise
+        finally:
+            # A client that is gone changes nothing about what has to be noted.
+            await asyncio.shield(self._end(entry, outcome, result))
+        return reply
+
+    async def _end(self, entry: str, outcome: str, result: str | None) -> None:
+        try:
+            await self.gate.threads.do(partial(self.gate.audit.end, entry, outcome, result))
+        except SpineError:
+            # The change is made, and known to have been asked for; its caller is told of it.
+            _log.exception("the outcome %s of call %s could not be recorded", outcome, entry)
+
+
+def _tell(method: str, caller: Principal, started: float | None) -> None:
+    if _log.isEnabledFor(logging.INFO):
+        took = "" if started is None else f" in {(time.perf_counter() - started) * 1e3:.1f} ms"
+        _log.info("%s for %s%s", method[1:], caller.name, took)
+
+
+def _bearer(context: Any) -> str | None:
+    for name, value in context.invocation_metadata() or ():
+        if name == "authorization":
+            text = str(value)
+            if text[: len(_BEARER)].lower() != _BEARER:
+                raise unauthenticated(
+                    "the header 'authorization' holds something else than a bearer token",
+                    hint="send 'authorization: Bearer TOKEN'",
+                )
+            return text[len(_BEARER) :].strip()
+    return None
+
+
+def _certificate_names(context: Any) -> list[str]:
+    found: Mapping[str, list[bytes]] = context.auth_context()
+    return [name.decode(errors="replace") for key in _NAMES for name in found.get(key, ())]
+
+
+async def _peeked(requests: Any) -> tuple[AsyncIterator[Any], Any]:
+    """The same stream of requests, and its first one; None when there is none."""
+    iterator = aiter(requests)
+    first = await anext(iterator, None)
+
+    async def again() -> AsyncIterator[Any]:
+        if first is not None:
+            yield first
+        async for request in iterator:
+            yield request
+
+    return again(), first
+
+
+def _subject(request: Any) -> str:
+    """What a request is about: the first of the fields that name a resource."""
+    for part in (request, getattr(request, "plan", None), getattr(request, "header", None)):
+        for field in ("name", "parent", "pipeline"):
+            value = getattr(part, field, "")
+            if isinstance(value, str) and value:
+                return value
+    return ""
+
+
+def _result(reply: Any) -> str | None:
+    for field in ("run", "backfill"):
+        name = getattr(getattr(reply, field, None), "name", "")
+        if name:
+            return str(name)
+    return None

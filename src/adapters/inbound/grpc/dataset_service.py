@@ -1,0 +1,155 @@
+"""DatasetService: datasets, what is known about their data, and files that are brought."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ....application.bring_file import Announced, BringFile, Bringing
+from ....application.read_datasets import ReadDatasets
+from ....application.read_evidence import ReadEvidence
+from ....v1 import dataset_service_pb2, dataset_service_pb2_grpc
+from .evidence_reading import EvidenceReading
+from .filters import read_filter
+from .messages_catalog import dataset_message
+from .messages_runs import run_message
+from .paging import Pages, by_name, descending
+from .query_stream import QueryStreams
+from .resource_names import DATASETS, id_of, invalid_field, pipeline_id
+from .sending import send_all
+from .values import values_of
+from .work import Threads
+
+_SAME = "= !="
+_DEFAULT_PARAMETER = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetUses:
+    """The use cases behind the service."""
+
+    read: ReadDatasets
+    evidence: ReadEvidence
+    bring: BringFile
+
+
+class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
+    """Translates requests to use cases, which run on ``threads``, and their answers to messages."""
+
+    def __init__(
+        self, uses: DatasetUses, threads: Threads, page_key: bytes, queries: QueryStreams
+    ) -> None:
+        self._uses = uses
+        self._threads = threads
+        self._evidence = EvidenceReading(uses.evidence, page_key)
+        self._datasets = Pages("ListDatasets", page_key)
+        self._queries = queries
+
+    async def GetDataset(  # noqa: N802  # named by the protocol
+        self, request: dataset_service_pb2.GetDatasetRequest, context: Any
+    ) -> dataset_service_pb2.GetDatasetResponse:
+        del context
+        spec = self._uses.read.spec(id_of(DATASETS, request.name, field="name"))
+        return dataset_service_pb2.GetDatasetResponse(dataset=dataset_message(spec))
+
+    async def ListDatasets(  # noqa: N802  # named by the protocol
+        self, request: dataset_service_pb2.ListDatasetsRequest, context: Any
+    ) -> dataset_service_pb2.ListDatasetsResponse:
+        del context
+        return self._list(request)
+
+    async def Query(  # noqa: N802  # named by the protocol
+        self, request: dataset_service_pb2.QueryRequest, context: Any
+    ) -> None:
+        await send_all(self._queries.stream(request), context)
+
+    async def ListCaptures(  # noqa: N802  # named by the protocol
+        self, request: dataset_service_pb2.ListCapturesRequest, context: Any
+    ) -> dataset_service_pb2.ListCapturesResponse:
+        del context
+        return await self._threads.do(partial(self._evidence.captures, request))
+
+    async def ListManifestEntries(  # noqa: N802  # named by the protocol
+        self, request: dataset_service_pb2.ListManifestEntriesRequest, context: Any
+    ) -> dataset_service_pb2.ListManifestEntriesResponse:
+        del context
+        return await self._threads.do(partial(self._evidence.manifest, request))
+
+    async def ListRejects(  # noqa: N802  # named by the protocol
+        self, request: dataset_service_pb2.ListRejectsRequest, context: Any
+    ) -> dataset_service_pb2.ListRejectsResponse:
+        del context
+        return await self._threads.do(partial(self._evidence.rejects, request))
+
+    async def ListQualityResults(  # noqa: N802  # named by the protocol
+        self, request: dataset_service_pb2.ListQualityResultsRequest, context: Any
+    ) -> dataset_service_pb2.ListQualityResultsResponse:
+        del context
+        return await self._threads.do(partial(self._evidence.quality, request))
+
+    async def UploadFile(  # noqa: N802  # named by the protocol
+        self, request_iterator: AsyncIterator[dataset_service_pb2.UploadFileRequest], context: Any
+    ) -> dataset_service_pb2.UploadFileResponse:
+        del context
+        bringing: Bringing | None = None
+        try:
+            async for request in request_iterator:
+                part = request.WhichOneof("part")
+                if bringing is None and part == "header":
+                    announced = _announced(request.header)
+                    bringing = await self._threads.do(partial(self._uses.bring, announced))
+                elif bringing is not None and part == "chunk":
+                    await self._threads.do(partial(bringing.write, request.chunk))
+                else:
+                    raise _out_of_order(part)
+            if bringing is None:
+                raise _out_of_order(None)
+            run = await self._threads.do(bringing.finish)
+            return dataset_service_pb2.UploadFileResponse(run=run_message(run), size=bringing.size)
+        finally:
+            if bringing is not None:
+                bringing.give_up()
+
+    def _list(
+        self, request: dataset_service_pb2.ListDatasetsRequest
+    ) -> dataset_service_pb2.ListDatasetsResponse:
+        wanted = read_filter(request.filter, {"name": _SAME, "domain": _SAME})
+        reverse = descending(request.order_by, "name", default=False)
+        kept = [
+            spec
+            for spec in self._uses.read.list()
+            if not wanted.differs("name", spec.name) and not wanted.differs("domain", spec.domain)
+        ]
+        page = self._datasets.page(
+            request,
+            (request.filter, reverse),
+            by_name(kept, lambda spec: spec.name, reverse=reverse),
+            dataset_message,
+            lambda spec: (spec.name,),
+        )
+        return dataset_service_pb2.ListDatasetsResponse(
+            datasets=page.items, next_page_token=page.next_page_token
+        )
+
+
+def _announced(header: dataset_service_pb2.FileHeader) -> Announced:
+    return Announced(
+        name=header.file_name,
+        size=header.size,
+        digest=header.sha256,
+        pipeline=pipeline_id(header.pipeline, field="header.pipeline"),
+        parameter=header.file_parameter or _DEFAULT_PARAMETER,
+        parameters=values_of(header.parameters, field="header.parameters"),
+        request=header.request_id or None,
+        force=header.force,
+    )
+
+
+def _out_of_order(part: str | None) -> Exception:
+    return invalid_field(
+        part or "part",
+        f"a {part} came where it cannot be" if part else "an empty message came, or none",
+        hint="send the header first, and then nothing but chunks",
+    )
