@@ -42,7 +42,16 @@ def value_message(value: Any) -> value_pb2.Value:
             values = [value_message(item) for item in value]
             return value_pb2.Value(list_value=value_pb2.ValueList(values=values))
         case _:
-            return value_pb2.Value(string_value=str(plain(value)))
+            return _text_message(str(plain(value)))
+
+
+def _text_message(text: str) -> value_pb2.Value:
+    try:
+        return value_pb2.Value(string_value=text)
+    except ValueError as error:
+        raise ValidationError(
+            f"{text!r} cannot be sent: it is not Unicode", hint="give text of whole characters"
+        ) from error
 
 
 def timestamp_message(moment: datetime | None) -> timestamp_pb2.Timestamp | None:

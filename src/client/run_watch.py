@@ -98,17 +98,21 @@ class RunWatch:
 
     def _one_stream(self) -> Iterator[RunNews]:
         stream = self.calls.stream("RunService/WatchRun", self._request(), pb.WatchRunResponse, inf)
+        over = False
         for message in stream:
             self._last_heard, self._breaks = time.monotonic(), 0
             news = _news_of(message)
             if news is None:
                 continue
             known = self._known.setdefault(news.run, _Known())
-            if isinstance(news.what, Run) and news.run == self.run_id and news.what.state.final:
-                self._ended = True
-                known.standing = ()  # the end is told even where it was the beginning
+            if isinstance(news.what, Run) and news.run == self.run_id:
+                over = news.what.state.final
+                if over:
+                    known.standing = ()  # the end is told even where it was the beginning
             if known.is_new(news.what):
                 yield news
+        # Not before: what a run has told may come after the news that it has ended.
+        self._ended = over
 
     def _request(self) -> pb.WatchRunRequest:
         followed = self._known[self.run_id]

@@ -12,8 +12,8 @@ from finra_refresh_house import FinraHouse, Row, week
 from market_spine.adapters.outbound.archive import FolderArchive
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.application.diagnose import Diagnose
-from market_spine.domain.findings import Finding
 from market_spine.domain.errors import SourceError
+from market_spine.domain.findings import Finding
 from market_spine.ports.archive import RawArchive
 from market_spine.testing.archive_suite import keep
 from market_spine.testing.memory_archive import MemoryArchive
