@@ -48,6 +48,9 @@ _PATTERNS = (
         ),
     ),
     ("", re.compile(r"(?i)(?P<head>\bbearer\s+)(?=\S{16})[A-Za-z0-9._~+/\-]+=*")),
+    # Tokens of this software (which one stays visible), and signed ones of others.
+    ("spine_", re.compile(r"(?P<head>\bspine_[0-9A-Za-z\-]{36}_)[0-9a-f]{8,}")),
+    ("eyJ", re.compile(r"(?P<head>\beyJ)[\w\-]{8,}\.[\w\-]{2,}\.[\w\-]*")),
     ("://", re.compile(r"(?i)(?P<head>https://hooks\.slack\.com/services/)(?!\*\*\*)[^\s'\"]+")),
 )
 

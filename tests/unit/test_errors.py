@@ -161,6 +161,7 @@ def test_context_is_completed_from_outside_and_never_overwritten() -> None:
         "Authorization: Basic hunter22",
         "authorization=hunter22",
         'client_secret: "hunter22"',
+        "sent eyJhunter22hunter22.eyJhunter22.hunter22-hunter22 to it",
     ],
 )
 def test_secrets_never_show(text: str) -> None:
@@ -172,9 +173,15 @@ def test_secrets_never_show(text: str) -> None:
     assert "hunter22" not in str(error)
 
 
+def test_a_token_of_ours_shows_which_one_it_is_and_no_more() -> None:
+    which, secret = "spine_01a21c5d-0f37-70e4-a9a9-c35f9fdefea5_", "0123456789abcdef" * 4
+    assert redact(f"({which}{secret}), {which}{secret[:20]}") == f"({which}***), {which}***"
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "spine_nightly_loader of eyJust.one.word",
         "the basic information of token bearer certificates is missing",
         "wrong parameters for x.secret: password_x is missing; expected text",
         "page token: it is of another list",
@@ -199,6 +206,10 @@ words = st.sampled_from(
         "***",
         "a://u:",
         "@",
+        "spine_01a21c5d-0f37-70e4-a9a9-c35f9fdefea5_",
+        "0123456789abcdef",
+        "eyJhbGciOiJub25l",
+        ".",
     ]
 ) | st.text(max_size=20)
 
