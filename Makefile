@@ -6,7 +6,7 @@ PROTOS := $(wildcard proto/market_spine/v1/*.proto)
 SAMPLE := sample
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test check unit db2 bench chaos calendars clean setup
+.PHONY: help run test check unit db2 api bench chaos calendars clean setup
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -49,6 +49,9 @@ unit: $(VENV)/.dev ## All tests but those of Db2, over SQLite and a real Postgre
 
 db2: $(VENV)/.dev ## The tests of Db2, in a process of their own; the last lines tell what they ran on
 	$(BIN)/python -m pytest tests/db2
+
+api: $(VENV)/.dev ## Write docs/api.md, the reference of the API, from the protos
+	$(BIN)/python docs/generate_api.py
 
 $(VENV)/.bench: $(VENV)/.dev
 	@$(BIN)/python -m pip install --quiet --editable '.[bench]'
