@@ -68,7 +68,11 @@ class ReadDatasets:
         return pl.concat(frames) if frames else pl.DataFrame(schema=schema_of(spec, query))
 
     def _stream(
-        self, dataset: Dataset, query: DatasetQuery, condition: pl.Expr | None, columns: Sequence[str]
+        self,
+        dataset: Dataset,
+        query: DatasetQuery,
+        condition: pl.Expr | None,
+        columns: Sequence[str],
     ) -> Iterator[pl.DataFrame]:
         left = query.limit
         with self.store.read() as unit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..domain.captures import LineageEdge
 from ..domain.errors import ValidationError
@@ -13,6 +13,15 @@ from ..domain.runs import Head, LogLine, Run, RunEvent, RunFilter
 from ..ports.storage import Store
 
 _PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A run, with how far it is, if it tells, and how it waits or is held while it is live."""
+
+    run: Run
+    progress: Progress | None = None
+    job: Job | None = None
 
 
 class ReadRuns:
@@ -28,6 +37,15 @@ class ReadRuns:
         if run is None:
             raise run_not_found(run_id)
         return run
+
+    def standing(self, run_ids: Collection[str]) -> Mapping[str, Standing]:
+        """Those of the runs that are there, and how far the live ones are and how they wait."""
+        with self._store.read() as work:
+            runs = work.runs.find(run_ids)
+            live = [run.id for run in runs if not run.state.final]
+            progress = work.journal.progress(live) if live else {}
+            jobs = {run_id: work.queue.get(run_id) for run_id in live}
+        return {run.id: Standing(run, progress.get(run.id), jobs.get(run.id)) for run in runs}
 
     def lineage(self, run_id: str) -> Sequence[LineageEdge]:
         """The captures that a run read and wrote; raises as :meth:`get` does."""

@@ -18,6 +18,7 @@ from ....application.access.authenticate import Authenticate
 from ....domain.access import LOCAL, Principal, unauthenticated
 from ....domain.errors import Category, SpineError
 from .access_rules import Rule
+from .call_meter import CallMeter
 from .callers import set_caller
 from .statuses import code_of
 from .work import Threads
@@ -28,6 +29,9 @@ _log = logging.getLogger(__name__)
 HEALTH = "/grpc.health.v1.Health/"
 _NAMES = ("x509_common_name", "x509_subject_alternative_name")
 _BEARER = "bearer "
+_OK, _INTERNAL, _CANCELLED = (
+    code.name for code in (grpc.StatusCode.OK, grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,10 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  
     open to everybody; what has no rule, such as reflection, to everybody who is known.
     """
 
-    def __init__(self, gate: Gate, rules: Mapping[str, Rule]) -> None:
+    def __init__(self, gate: Gate, rules: Mapping[str, Rule], meter: CallMeter) -> None:
         self._gate = gate
         self._rules = rules
+        self._meter = meter
 
     async def intercept_service(
         self,
@@ -82,7 +87,7 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  
         method = str(handler_call_details.method)
         if handler is None or method.startswith(HEALTH):
             return handler
-        entry = _Entry(self._gate, self._rules.get(method), method)
+        entry = _Entry(self._gate, self._rules.get(method), method, self._meter)
         behaviour = getattr(handler, kind_of(handler))
         return rewrapped(handler, entry.guarded(behaviour), handler.request_deserializer)
 
@@ -94,26 +99,35 @@ class _Entry:
     gate: Gate
     rule: Rule | None
     method: str
+    meter: CallMeter
 
     def guarded(self, behaviour: Behaviour) -> Behaviour:
         if inspect.isasyncgenfunction(behaviour):
 
             async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-                caller = await self._let_in(context)
+                await self._let_in(context)
                 async for reply in behaviour(request, context):
                     yield reply
-                _tell(self.method, caller, None)
 
             return stream
 
         async def call(request: Any, context: Any) -> Any:
-            started = time.perf_counter()
-            caller = await self._let_in(context)
-            if self.rule is not None and self.rule.writes:
-                reply = await self._recorded(behaviour, caller, request, context)
-            else:
-                reply = await behaviour(request, context)
-            _tell(self.method, caller, started)
+            started, code = time.perf_counter(), _INTERNAL
+            try:
+                caller = await self._let_in(context)
+                if self.rule is not None and self.rule.writes:
+                    reply = await self._recorded(behaviour, caller, request, context)
+                else:
+                    reply = await behaviour(request, context)
+                code = _OK
+            except SpineError as error:
+                code = code_of(error).name
+                raise
+            except asyncio.CancelledError:
+                code = _CANCELLED
+                raise
+            finally:
+                self.meter.note(self.method, code, time.perf_counter() - started)
             return reply
 
         return call
@@ -142,15 +156,15 @@ class _Entry:
                 self.gate.audit.begin, caller, str(context.peer()), self.method[1:], _subject(first)
             )
         )
-        outcome, result = grpc.StatusCode.INTERNAL.name, None
+        outcome, result = _INTERNAL, None
         try:
             reply = await behaviour(request, context)
-            outcome, result = grpc.StatusCode.OK.name, _result(reply)
+            outcome, result = _OK, _result(reply)
         except SpineError as error:
             outcome = code_of(error).name
             raise
         except asyncio.CancelledError:
-            outcome = grpc.StatusCode.CANCELLED.name
+            outcome = _CANCELLED
             raise
         finally:
             # A client that is gone changes nothing about what has to be noted.
@@ -163,12 +177,6 @@ class _Entry:
         except SpineError:
             # The change is made, and known to have been asked for; its caller is told of it.
             _log.exception("the outcome %s of call %s could not be recorded", outcome, entry)
-
-
-def _tell(method: str, caller: Principal, started: float | None) -> None:
-    if _log.isEnabledFor(logging.INFO):
-        took = "" if started is None else f" in {(time.perf_counter() - started) * 1e3:.1f} ms"
-        _log.info("%s for %s%s", method[1:], caller.name, took)
 
 
 def _bearer(context: Any) -> str | None:

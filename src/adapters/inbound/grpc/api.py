@@ -31,6 +31,7 @@ from ....v1 import (
 from .access_interceptor import AccessInterceptor, Gate
 from .access_rules import rules_of
 from .backfill_service import BackfillService, BackfillUses
+from .call_meter import CallMeter
 from .catalog_services import PipelineService, WorkflowService
 from .dataset_service import DatasetService, DatasetUses
 from .error_interceptor import ErrorInterceptor
@@ -81,12 +82,13 @@ class Api:
         self._watching = RunWatching(uses.runs.read, Threads(self._watchers))
         self._queries = QueryStreams(uses.datasets.read)
         self._health = HealthService(_names())
+        self.meter = CallMeter()
         self._gate = Gate(uses.authenticate, uses.audit, self._threads, demands_credentials)
 
     @property
     def interceptors(self) -> tuple[grpc.aio.ServerInterceptor, ...]:  # type: ignore[type-arg]  # no such at run time
         """Errors outside, so that what the gate refuses has a status as well."""
-        return ErrorInterceptor(), AccessInterceptor(self._gate, RULES)
+        return ErrorInterceptor(), AccessInterceptor(self._gate, RULES, self.meter)
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Let the server answer all methods."""

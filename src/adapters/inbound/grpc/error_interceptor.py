@@ -29,21 +29,28 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  #
     that the method has set itself pass through.
     """
 
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler] = {}
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
+        method = str(handler_call_details.method)
+        if method in self._handlers:
+            return self._handlers[method]
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
-        method = str(handler_call_details.method)
         behaviour, read = getattr(handler, kind_of(handler)), handler.request_deserializer
         if read is not None:
             # Reading requests here puts malformed ones under the same rule.
             reader = _each(read) if handler.request_streaming else read
             behaviour, read = _reading(behaviour, reader), None
-        return rewrapped(handler, _guarded(behaviour, method), read)
+        # Only of methods that there are, so that nobody fills memory with names.
+        self._handlers[method] = rewrapped(handler, _guarded(behaviour, method), read)
+        return self._handlers[method]
 
 
 def _each(read: Callable[[bytes], Any]) -> Callable[[Any], AsyncIterator[Any]]:

@@ -84,7 +84,7 @@ class Listening:
         return grpc.dynamic_ssl_server_credentials(
             known[0],
             renewed,  # type: ignore[arg-type]  # None says that nothing has changed
-            require_client_authentication=self.client_ca is not None
+            require_client_authentication=self.client_ca is not None,
         )
 
     def _certificates(self) -> grpc.ServerCertificateConfiguration:

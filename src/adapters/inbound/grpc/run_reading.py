@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from ....application.read_runs import ReadRuns
+from ....application.read_runs import ReadRuns, Standing
 from ....domain.captures import LineageEdge
 from ....domain.errors import Category
 from ....domain.run_statistics import StatisticsFilter
@@ -49,18 +49,19 @@ class RunReading:
         self._events = Pages("ListRunEvents", page_key)
         self._lines = Pages("ListRunLogLines", page_key)
 
-    def get(self, request: run_service_pb2.GetRunRequest) -> run_service_pb2.GetRunResponse:
-        """One run, with how far it is and how it waits while it is live."""
-        return run_service_pb2.GetRunResponse(
-            run=self.message(self._read_runs.get(run_id(request.name, field="name")))
-        )
+    def responses(self, run_ids: Collection[str]) -> Mapping[str, run_service_pb2.GetRunResponse]:
+        """What GetRun answers for those of the runs that are there."""
+        return {
+            found: run_service_pb2.GetRunResponse(run=_message(standing))
+            for found, standing in self._read_runs.standing(run_ids).items()
+        }
 
     def message(self, run: Run) -> run_pb2.Run:
-        """A run as GetRun answers it."""
+        """A run as GetRun answers it: as it stands now."""
         if run.state.final:
             return run_message(run)
-        progress = self._read_runs.progress([run.id]).get(run.id)
-        return run_message(run, progress=progress, job=self._read_runs.job(run.id))
+        standing = self._read_runs.standing([run.id]).get(run.id)
+        return run_message(run) if standing is None else _message(standing)
 
     def list(self, request: run_service_pb2.ListRunsRequest) -> run_service_pb2.ListRunsResponse:
         """A page of runs."""
@@ -170,6 +171,10 @@ class RunReading:
         }
         for found, progress in (self._read_runs.progress(running) if running else {}).items():
             running[found].progress.CopyFrom(progress_message(progress))
+
+
+def _message(standing: Standing) -> run_pb2.Run:
+    return run_message(standing.run, progress=standing.progress, job=standing.job)
 
 
 def number(request: object, field: str) -> int:

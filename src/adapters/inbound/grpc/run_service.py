@@ -10,11 +10,12 @@ from typing import Any
 from ....application.cancel_run import CancelRun
 from ....application.opened_files import OpenedFiles
 from ....application.purge_runs import PurgeRuns
-from ....application.read_runs import ReadRuns
+from ....application.read_runs import ReadRuns, run_not_found
 from ....application.retry_run import Extent, RetryRun
 from ....application.submissions import Submission
 from ....application.submit_run import SubmitRun
 from ....v1 import run_service_pb2, run_service_pb2_grpc
+from .gathering import Gathering
 from .resource_names import invalid_field, pipeline_id, run_id
 from .run_reading import RunReading
 from .run_watching import RunWatching
@@ -44,6 +45,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self._uses = uses
         self._threads = threads
         self._reading = RunReading(uses.read, page_key)
+        self._gathering = Gathering(self._reading.responses, threads)
         self._watching = watching
 
     async def SubmitRun(  # noqa: N802  # named by the protocol
@@ -56,7 +58,11 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self, request: run_service_pb2.GetRunRequest, context: Any
     ) -> run_service_pb2.GetRunResponse:
         del context
-        return await self._threads.do(partial(self._reading.get, request))
+        run = run_id(request.name, field="name")
+        found = await self._gathering.get(run)
+        if found is None:
+            raise run_not_found(run)
+        return found
 
     async def ListRuns(  # noqa: N802  # named by the protocol
         self, request: run_service_pb2.ListRunsRequest, context: Any

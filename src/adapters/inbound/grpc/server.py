@@ -77,6 +77,7 @@ async def _serve(
     api.add_to(server)
     port = listening.add_port(server)
     await server.start()
+    telling = asyncio.create_task(api.meter.tell())
     try:
         if ready is not None:
             ready(port)
@@ -84,6 +85,7 @@ async def _serve(
         stopping()
         _log.info("draining: calls in flight have %s seconds", _GRACE)
     finally:
+        telling.cancel()
         api.drain()
         await server.stop(_GRACE)
         api.close()
