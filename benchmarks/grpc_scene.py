@@ -85,8 +85,7 @@ def on_sqlite(folder: Path, rows: int) -> Scene:
     if rows:
         week = folder / WEEK_FILE
         write_week(week, rows)
-        run = application.container.run_pipeline()(REFRESH, {"file": str(week)})
-        assert run.error is None, run.error
+        application.container.run_pipeline()(REFRESH, {"file": str(week)}).result.unwrap()
     scene.run = scene.submit()
     return scene
 
