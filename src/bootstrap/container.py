@@ -30,6 +30,7 @@ from ..adapters.outbound.system.secrets import PlacedSecrets
 from ..application.access.audit_log import AuditLog
 from ..application.access.authenticate import Authenticate
 from ..application.access.shared_keys import SharedKeys
+from ..application.access.tokens import CreateToken, ListTokens, RevokeToken
 from ..application.backfill_progression import BackfillProgression
 from ..application.backfills import ControlBackfill, CreateBackfill, ReadBackfills, Survey
 from ..application.bring_file import BringFile
@@ -55,6 +56,7 @@ from ..domain.errors import ConfigurationError
 from ..domain.pipelines import Pipeline
 from ..domain.registry import Registry
 from ..domain.workflows import Workflow
+from ..ports.identity import TokenVerifier
 from ..ports.progress import Progress
 from ..ports.runtime import Clock
 from ..ports.sources import source_type_of
@@ -110,6 +112,22 @@ def _sources(found: Discovered, clock: Clock) -> SourceRegistry:
 
 def _surveys(finra_otc: Services, sources: RetryingSources) -> dict[str, Survey]:
     return {REFRESH_WEEK: WeekSurvey(finra_otc, sources)}
+
+
+def _token_verifier(settings: Settings, clock: Clock) -> TokenVerifier | None:
+    """Who judges the signed tokens of the identity provider that is set, if one is."""
+    if settings.oidc_issuer is None or settings.oidc_audience is None:
+        return None
+    # What it takes to ask a provider is loaded where there is one.
+    from ..adapters.outbound.identity.oidc import OidcVerifier
+
+    return OidcVerifier(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        settings.oidc_role_claim,
+        settings.oidc_roles,
+        clock,
+    )
 
 
 def _ready(store: SqlStore) -> SqlStore:
@@ -211,7 +229,13 @@ class Container(containers.DeclarativeContainer):
     )
     unguessable = providers.Singleton(SystemUnguessable)
     shared_keys = providers.Singleton(SharedKeys, store, unguessable)
-    authenticate = providers.Singleton(Authenticate, store, clock)
+    token_verifier = providers.Singleton(_token_verifier, settings, clock)
+    authenticate = providers.Singleton(
+        Authenticate, store, clock, token_verifier, settings.provided.client_roles
+    )
+    create_token = providers.Singleton(CreateToken, store, clock, ids, unguessable)
+    list_tokens = providers.Singleton(ListTokens, store)
+    revoke_token = providers.Singleton(RevokeToken, store, clock)
     audit_log = providers.Singleton(AuditLog, store, clock, ids)
     read_evidence = providers.Singleton(ReadEvidence, store)
 

@@ -23,6 +23,7 @@ from ..adapters.outbound.sql.connection_limits import ConnectionLimits
 from ..domain.errors import ConfigurationError
 from ..domain.queueing import DEFAULT_POOL
 from ..domain.redaction import redact
+from .access_settings import AccessSettings
 
 CONFIG_VARIABLE = "SPINE_CONFIG"
 CONFIG_FILE = "spine.toml"
@@ -30,7 +31,7 @@ PROCESSES = "processes"
 INLINE = "inline"
 
 
-class Settings(BaseSettings):
+class Settings(AccessSettings):
     """What can be set. Environment variables (``SPINE_HOME``, ...) win over the TOML file.
 
     The file is the one that ``SPINE_CONFIG`` names, else ``spine.toml`` in the working folder.

@@ -84,8 +84,9 @@ def test_the_same_request_gives_the_same_run_and_another_one_under_its_id_is_ref
     assert house.submit("t.note", {"name": "a"}, request="monday") == first
     house.work()
     assert house.submit("t.note", {"name": "a"}, request="monday") == first
-    with pytest.raises(ValidationError, match="'monday' was made before"):
+    with pytest.raises(ValidationError, match="'monday' was made before") as refused:
         house.submit("t.note", {"name": "b"}, request="monday")
+    assert refused.value.context.metadata == {"already_exists": f"runs/{first}"}
 
     assert len(house.runs()) == 1
 

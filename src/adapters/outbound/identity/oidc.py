@@ -8,8 +8,9 @@ from typing import Any
 from ....domain.access import Principal, PrincipalKind, Role, unauthenticated
 from ....domain.errors import Category, ConfigurationError, SpineError
 from ....ports.runtime import Clock
-from .provider import published_keys, url_problem
+from .provider import published_keys
 from .signing_keys import ALGORITHMS, SigningKeys
+from .trusted_urls import url_problem
 
 LONGEST_TOKEN = 16 * 1024
 LEEWAY_SECONDS = 30

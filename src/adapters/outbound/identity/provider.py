@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import time
 import urllib.error
@@ -10,9 +9,9 @@ import urllib.request
 from collections.abc import Mapping
 from http.client import HTTPException
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 from ....domain.errors import Category, SpineError
+from .trusted_urls import url_problem
 
 _SECONDS = 5.0
 """For each answer, from its first byte to its last."""
@@ -26,21 +25,6 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
-
-
-def url_problem(url: str) -> str | None:
-    """Why a URL is none to trust keys from, if it is: HTTPS, or HTTP on this machine."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError as error:
-        return f"{url!r} is no URL: {error}"
-    if not host or parts.query or parts.fragment or parts.username is not None:
-        return f"{url!r} is no plain URL: write https://HOST/PATH"
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)):
-        return None
-    return f"{url!r} is not https: whoever is in between could give keys of their own"
 
 
 def published_keys(issuer: str) -> list[Mapping[str, Any]]:
@@ -108,12 +92,3 @@ def _failure(
         hint=hint or "see that it answers this server, then call again",
         cause=cause,
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
