@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from ..domain.backfills import Backfill, BackfillPart, BackfillState, PartState
+from ..domain.backfills import Backfill, BackfillPart, BackfillState, BackfillSurvey, PartState
 from ..domain.errors import SpineError, ValidationError
 from ..domain.partitions import PartitionKey, PartitionSpace, PartitionState, Surveyed
 from ..domain.runs import RunFilter, RunState
@@ -50,14 +50,6 @@ class BackfillRequest:
     def told(self) -> dict[str, str]:
         """The parameters as a backfill keeps them."""
         return {name: str(value) for name, value in self.parameters.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class BackfillSurvey:
-    """The partitions that would run, in their order, and the others, each with its reason."""
-
-    wanted: Sequence[Surveyed]
-    others: Sequence[Surveyed]
 
 
 @dataclass(frozen=True, slots=True)

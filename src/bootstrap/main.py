@@ -18,12 +18,23 @@ def main() -> None:
         # Imported here, so that Ctrl-C in the first moments ends as quietly as later.
         from ..adapters.inbound.cli.app import build
 
-        build(_application)()
+        build(application)()
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
 
-def _application(progress: Progress) -> CliServices:
+def application(progress: Progress, server: str | None = None) -> CliServices:
+    """What commands ask: ``server`` or the one of the settings, else the store of the settings.
+
+    Raises a ConfigurationError for wrong settings.
+    """
+    from .remote_settings import remote_settings
+
+    found = remote_settings(server)
+    if found is not None:
+        from .remote import RemoteApplication
+
+        return RemoteApplication(found)
     from .application import build_application
 
     return build_application(progress)

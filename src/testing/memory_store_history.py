@@ -86,9 +86,15 @@ def _statistics(
         pipeline,
         day,
         Counter(run.state for run in runs),
-        durations.quantile(0.5, "linear"),
-        durations.quantile(0.95, "linear"),
+        _quantile(durations, 0.5),
+        _quantile(durations, 0.95),
     )
+
+
+def _quantile(durations: pl.Series, share: float) -> float | None:
+    """To the microsecond, as times are known."""
+    found = durations.quantile(share, "linear")
+    return None if found is None else round(found, 6)
 
 
 def _forget(state: MemoryState, run_id: str) -> Purged:

@@ -70,7 +70,8 @@ class Spine:
         given = [word for item in parameters.items() for word in ("-p", "=".join(map(str, item)))]
         return self("run", f"{DOMAIN}.{name}", *given, *words, "--json", code=code)
 
-    def _application(self, progress: Progress) -> Application:
+    def _application(self, progress: Progress, server: str | None = None) -> Application:
+        assert server is None, "a store of our own is meant"
         made = build_application(progress)
         assert isinstance(made, Application)
         self._built.append(made)

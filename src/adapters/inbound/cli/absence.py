@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from ....domain.captures import CaptureFilter, Stage
 
 if TYPE_CHECKING:
-    from ....application.read_evidence import ReadEvidence
     from ....domain.datasets import DatasetQuery, DatasetSpec
+    from .use_cases import EvidenceReader
 
 
-def reason(evidence: ReadEvidence, spec: DatasetSpec, query: DatasetQuery) -> str:
+def reason(evidence: EvidenceReader, spec: DatasetSpec, query: DatasetQuery) -> str:
     """What the captures tell about an empty answer, in one sentence with what to do next."""
     if query.limit == 0:
         return "a limit of 0 asks for no rows"
@@ -59,7 +59,7 @@ def _scope(query: DatasetQuery) -> str:
     return " in ".join(parts) or "that"
 
 
-def _weeks(evidence: ReadEvidence, known: CaptureFilter) -> str:
+def _weeks(evidence: EvidenceReader, known: CaptureFilter) -> str:
     weeks = {capture.partition.period for capture in evidence.captures(known)}
     if len(weeks) == 1:
         return f"the only week captured is that of {min(weeks)}"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import backfill, data, database, evidence, output, pipelines, run, runs, serve, submit
+from . import auth, backfill, data, database, evidence, output, pipelines, run, runs, serve, submit
 from .services import ServicesFactory
 
 _HELP = """Market-data pipelines: capture, validate, measure and publish.
@@ -32,6 +32,8 @@ Let workers do it:
   spine backfill create --help               run it for many partitions
 
 State lives in the folder SPINE_HOME (default .spine); SPINE_DATABASE_URL names another store.
+With --server, or SPINE_SERVER, a server is asked instead: SPINE_TOKEN or SPINE_TOKEN_FILE is how it
+knows you, SPINE_SERVER_CA how you know it.
 Exit codes: 0 done, 1 the run failed, 2 wrong usage.
 """
 
@@ -58,6 +60,14 @@ Version = Annotated[
     bool,
     typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
 ]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        help="Ask this server, instead of a store of our own; else SPINE_SERVER.",
+        metavar="HOST:PORT",
+    ),
+]
 
 
 def build(services: ServicesFactory) -> typer.Typer:
@@ -75,9 +85,10 @@ def build(services: ServicesFactory) -> typer.Typer:
     @app.callback()
     def root(
         context: typer.Context,
+        server: Server = None,
         _version: Version = False,
     ) -> None:
-        context.obj = services
+        context.obj = lambda progress: services(progress, server)
 
     app.command("run", context_settings=run.SETTINGS)(run.run)
     app.command("submit", context_settings=submit.SETTINGS)(submit.submit)
@@ -90,6 +101,7 @@ def build(services: ServicesFactory) -> typer.Typer:
     app.add_typer(data.app, name="data")
     app.add_typer(database.app, name="db")
     app.command("doctor")(database.doctor)
+    app.add_typer(auth.app, name="auth")
     app.command("serve")(serve.serve)
     app.command("health")(serve.health)
     return app

@@ -16,9 +16,9 @@ from . import backfill_view, output
 from .run_words import moment
 
 if TYPE_CHECKING:
-    from ....application.backfills import ReadBackfills
     from ....domain.backfills import Backfill, BackfillPart
     from .services import CliServices
+    from .use_cases import BackfillReader
 
 _PAGE = 1000
 _PAUSE = 0.5  # seconds
@@ -31,7 +31,7 @@ _LIVE = (PartState.PLANNED, PartState.ACTIVE)
 class BackfillWatch:
     """Looks at the partitions of one backfill; each look tells those that are over since."""
 
-    reader: ReadBackfills
+    reader: BackfillReader
     backfill_id: str
     _done: int = 0
     """Up to this number all partitions are over and told."""

@@ -15,10 +15,10 @@ from .run_ids import SHORT, SHORT_BACKFILL
 from .times import spoken
 
 if TYPE_CHECKING:
-    from ....application.backfills import BackfillSurvey, ReadBackfills
-    from ....domain.backfills import Backfill, BackfillPart
+    from ....domain.backfills import Backfill, BackfillPart, BackfillSurvey
     from ....domain.partitions import Surveyed
     from .services import CliServices
+    from .use_cases import BackfillReader
 
 _PAGE = 1000
 _FAILED = 20
@@ -84,7 +84,7 @@ def tell_made(made: Backfill, survey: BackfillSurvey) -> None:
     output.say("workers execute it; if none runs: spine worker")
 
 
-def tell_changed(reader: ReadBackfills, changed: Backfill) -> None:
+def tell_changed(reader: BackfillReader, changed: Backfill) -> None:
     """Say how a backfill stands after it was paused, resumed or cancelled."""
     counts = reader.counts(changed.id)
     output.say(f"backfill {changed.id} of {changed.pipeline} is {changed.state.value}")
@@ -97,7 +97,7 @@ def tell_changed(reader: ReadBackfills, changed: Backfill) -> None:
         output.say(f"{active:,} partitions that are under way are told to end")
 
 
-def show_list(reader: ReadBackfills, listed: Sequence[Backfill]) -> None:
+def show_list(reader: BackfillReader, listed: Sequence[Backfill]) -> None:
     """Print backfills, a line for each."""
 
     def line(item: Backfill) -> tuple[Any, ...]:
@@ -137,7 +137,7 @@ def show(services: CliServices, backfill: Backfill, *, every: bool) -> None:
     _tell_failed(backfill, counts, every=every)
 
 
-def all_parts(reader: ReadBackfills, backfill_id: str) -> Iterator[BackfillPart]:
+def all_parts(reader: BackfillReader, backfill_id: str) -> Iterator[BackfillPart]:
     """All partitions of a backfill, by number."""
     after = 0
     while page := reader.parts(backfill_id, after=after, limit=_PAGE):
@@ -176,7 +176,7 @@ def _facts(
     yield "finished", backfill.finished_at
     if backfill.finished_at is not None:
         yield "took", spoken(_between(backfill.created_at, backfill.finished_at))
-    for name, value in backfill.parameters.items():
+    for name, value in sorted(backfill.parameters.items()):
         yield f"parameter {name}", value
 
 
@@ -233,7 +233,8 @@ def _tell_failed(backfill: Backfill, counts: Mapping[PartState, int], *, every: 
     if failed > _FAILED and not every:
         output.say(f"{failed - _FAILED:,} more have failed; --parts shows all")
     if failed and backfill.state.final:
-        given = (f" -p {quote(f'{name}={value}')}" for name, value in backfill.parameters.items())
+        parameters = sorted(backfill.parameters.items())
+        given = (f" -p {quote(f'{name}={value}')}" for name, value in parameters)
         output.say(
             f"next: spine backfill create {backfill.pipeline} --from {backfill.first} "
             f"--to {backfill.last}{''.join(given)} --only failed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import output
@@ -52,6 +53,14 @@ def happened(event: RunEvent) -> dict[str, Any]:
     for own in ("key", "fence"):  # the store's own numbers
         document.pop(own)
     return document
+
+
+def planned(plan: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The steps of a workflow's run, with those inside them; not by whom they are executed."""
+    if plan is None:
+        return None
+    steps = (output.by_name(step) for step in plan["steps"])
+    return {"steps": [{**step, "plan": planned(step["plan"])} for step in steps]}
 
 
 def queued(job: Job | None) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from .step_tree import told
 from .times import spoken
 
 if TYPE_CHECKING:
-    from ....application.read_runs import ReadRuns
+    from .use_cases import RunReader
 
 _PATIENCE = 10  # looks without a worker
 _TENTHS = 10
@@ -78,7 +78,7 @@ def as_objects(_run: Run, news: Sequence[News]) -> None:
         output.print_json_line({"type": kind, **where, **document})
 
 
-def follow(reader: ReadRuns, run: Run, *, json: bool) -> None:
+def follow(reader: RunReader, run: Run, *, json: bool) -> None:
     """Show all that happens to the run until its end; leaves with 1 when it did not succeed."""
     if json:
         final = _ended(reader, run.id, as_objects)
@@ -90,7 +90,7 @@ def follow(reader: ReadRuns, run: Run, *, json: bool) -> None:
     tell_end(final)
 
 
-def wait(reader: ReadRuns, run: Run, *, json: bool) -> None:
+def wait(reader: RunReader, run: Run, *, json: bool) -> None:
     """As :func:`follow`, but with ``json`` the final run is the one document that is printed."""
     if not json:
         follow(reader, run, json=False)
@@ -116,7 +116,7 @@ def _leave(final: Run) -> None:
         raise typer.Exit(output.EXIT_FAILED)
 
 
-def _ended(reader: ReadRuns, run_id: str, shown: Callable[[Run, Sequence[News]], None]) -> Run:
+def _ended(reader: RunReader, run_id: str, shown: Callable[[Run, Sequence[News]], None]) -> Run:
     looks = 0
 
     def told(run: Run, news: Sequence[News]) -> None:

@@ -10,9 +10,9 @@ from . import output
 from .outcome import document
 
 if TYPE_CHECKING:
-    from ....application.read_runs import ReadRuns
     from ....domain.runs import Run
     from .services import CliServices
+    from .use_cases import RunReader
 
 
 def tell(services: CliServices | None, name: str, since: datetime, json: bool) -> None:
@@ -38,14 +38,14 @@ def tell(services: CliServices | None, name: str, since: datetime, json: bool) -
         )
 
 
-def _recorded(reader: ReadRuns, name: str, since: datetime) -> Run | None:
+def _recorded(reader: RunReader, name: str, since: datetime) -> Run | None:
     from ....domain.runs import RunFilter
 
     newest = reader.list(RunFilter(pipeline=name, top_level_only=True, limit=1))
     return newest[0] if newest and newest[0].created_at >= since else None
 
 
-def _left(reader: ReadRuns, run: Run) -> str:
+def _left(reader: RunReader, run: Run) -> str:
     from ....domain.runs import RunFilter, RunState
 
     if run.state is not RunState.CANCELLED:

@@ -114,9 +114,9 @@ def print_json_line(value: Any) -> None:
 def plain(value: Any) -> Any:
     """JSON-ready: dataclasses become objects, times ISO text, errors their lossless form."""
     if isinstance(value, SpineError):
-        return value.to_dict()
+        return plain(_error_document(value.to_dict()))
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        return {name: plain(by_name(getattr(value, name))) for name in value.__dataclass_fields__}
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set):
@@ -126,6 +126,28 @@ def plain(value: Any) -> Any:
     if isinstance(value, date | datetime):
         return value.isoformat()
     return value if value is None or isinstance(value, _JSON) else str(value)
+
+
+def by_name(value: Any) -> Any:
+    """``value`` with all mappings in it ordered by name.
+
+    The order of values by name means nothing, and a server's answers do not keep it.
+    """
+    if isinstance(value, Mapping):
+        return {name: by_name(value[name]) for name in sorted(value, key=str)}
+    if isinstance(value, list | tuple):
+        return [by_name(item) for item in value]
+    return value
+
+
+def _error_document(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The lossless form of an error; what its context has by name is ordered by name."""
+    context, cause = told["context"], told["cause"]
+    return {
+        **told,
+        "context": {**context, "metadata": by_name(context["metadata"])},
+        "cause": _error_document(cause) if cause and "context" in cause else cause,
+    }
 
 
 def show_error(error: SpineError) -> None:

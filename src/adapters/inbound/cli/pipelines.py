@@ -9,9 +9,7 @@ import typer
 from . import asking, output
 
 if TYPE_CHECKING:
-    from ....domain.parameters import ParameterSpec
-    from ....domain.pipelines import Pipeline
-    from ....domain.workflows import Workflow
+    from .use_cases import ParameterShown, PipelineShown, WorkflowShown
 
 app = typer.Typer(help="What can be run.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -36,7 +34,7 @@ def list_all(context: typer.Context, json: asking.Json = False) -> None:
             )
 
 
-def _line(item: Pipeline | Workflow, kind: str) -> dict[str, Any]:
+def _line(item: PipelineShown | WorkflowShown, kind: str) -> dict[str, Any]:
     return {
         "name": item.name,
         "kind": kind,
@@ -61,7 +59,7 @@ def show(
             _show_pipeline(found.pipelines().get(name), json)
 
 
-def _show_pipeline(item: Pipeline, json: bool) -> None:
+def _show_pipeline(item: PipelineShown, json: bool) -> None:
     rows = [_parameter(spec) for spec in item.parameters]
     if json:
         output.print_json({"name": item.name, "description": item.description, "parameters": rows})
@@ -78,7 +76,7 @@ def _show_pipeline(item: Pipeline, json: bool) -> None:
     output.say(f"run it: spine run {item.name}{''.join(needed)}", whole=True)
 
 
-def _parameter(spec: ParameterSpec) -> dict[str, Any]:
+def _parameter(spec: ParameterShown) -> dict[str, Any]:
     return {
         "name": spec.name,
         "expected": spec.expected,
@@ -89,13 +87,15 @@ def _parameter(spec: ParameterSpec) -> dict[str, Any]:
     }
 
 
-def _show_workflow(graph: Workflow, json: bool) -> None:
+def _show_workflow(graph: WorkflowShown, json: bool) -> None:
     rows: list[dict[str, Any]] = [
         {
             "step": step.name,
             "runs": step.pipeline or "a function",
             "after": ", ".join(step.after) or None,
-            "parameters": ", ".join(f"{name}={value}" for name, value in step.parameters.items()),
+            "parameters": ", ".join(
+                f"{name}={value}" for name, value in sorted(step.parameters.items())
+            ),
         }
         for step in graph.steps
     ]

@@ -9,8 +9,8 @@ import typer
 from . import asking, documents, output
 
 if TYPE_CHECKING:
-    from ....application.read_runs import ReadRuns
     from ....domain.runs import Run
+    from .use_cases import RunReader
 
 
 def cancel(context: typer.Context, run_id: asking.RunId, json: asking.Json = False) -> None:
@@ -38,7 +38,7 @@ def cancel(context: typer.Context, run_id: asking.RunId, json: asking.Json = Fal
             _tell_live(reader, run)
 
 
-def _tell_live(reader: ReadRuns, run: Run) -> None:
+def _tell_live(reader: RunReader, run: Run) -> None:
     """What was cancelled at once, and what is told to end."""
     from ....domain.runs import RunState
 

@@ -9,10 +9,9 @@ from ....domain.errors import ValidationError
 from .layout import Shorten
 
 if TYPE_CHECKING:
-    from ....application.backfills import ReadBackfills
-    from ....application.read_runs import ReadRuns
     from ....domain.backfills import Backfill
     from ....domain.runs import Run
+    from .use_cases import BackfillReader, RunReader
 
 LAST = "last"
 SHORT_LENGTH = 8
@@ -32,7 +31,7 @@ def short(run_id: str) -> str:
     return run_id[-SHORT_LENGTH:]
 
 
-def find(reader: ReadRuns, text: str) -> Run:
+def find(reader: RunReader, text: str) -> Run:
     """The run that ``text`` means, see :func:`full_id`; raises a ValidationError for none."""
     try:
         return reader.get(full_id(reader, text))
@@ -44,7 +43,7 @@ def find(reader: ReadRuns, text: str) -> Run:
         ) from error
 
 
-def full_id(reader: ReadRuns, text: str) -> str:
+def full_id(reader: RunReader, text: str) -> str:
     """The id that ``text`` means; ``text`` itself where it means none.
 
     ``last`` is the newest run that is no part of another. Parts of an id are looked up among the
@@ -66,7 +65,7 @@ def full_id(reader: ReadRuns, text: str) -> str:
     return _only(text, (run.id for run in reader.list(RunFilter(limit=_SEARCHED))), "runs")
 
 
-def find_backfill(reader: ReadBackfills, text: str) -> Backfill:
+def find_backfill(reader: BackfillReader, text: str) -> Backfill:
     """The backfill that ``text`` means, as runs are named; raises a ValidationError for none."""
     if text == LAST:
         newest = reader.list(limit=1)

@@ -15,22 +15,22 @@ from .run_words import happened, process, standing
 from .step_tree import StepTree, collapsed, told
 
 if TYPE_CHECKING:
-    from ....application.read_runs import ReadRuns
     from ....domain.queueing import Job, Progress
     from ....domain.runs import Run
+    from .use_cases import RunReader
 
 _ERRORS = 10
 _WAITED = 1.0  # seconds in the queue that are worth a line
 
 
-def document(reader: ReadRuns, run: Run) -> dict[str, Any]:
+def document(reader: RunReader, run: Run) -> dict[str, Any]:
     """Everything that is known of a run, as one JSON object."""
     parts = list(reader.parts(run.id))
     live = [item.id for item in (run, *parts) if item.state is RunState.RUNNING]
     progress = reader.progress(live) if live else {}
     return {
         **documents.executed(run),
-        "plan": run.plan,
+        "plan": documents.planned(run.plan),
         "job": documents.queued(reader.job(run.id)),
         "progress": progress.get(run.id),
         "parts": [
@@ -42,7 +42,7 @@ def document(reader: ReadRuns, run: Run) -> dict[str, Any]:
     }
 
 
-def show(reader: ReadRuns, run: Run, *, events: bool, logs: bool) -> None:
+def show(reader: RunReader, run: Run, *, events: bool, logs: bool) -> None:
     """Print a run for people."""
     live = [] if run.state.final else [run.id]
     progress = reader.progress(live).get(run.id) if live else None
@@ -87,9 +87,9 @@ def _facts(run: Run, job: Job | None, progress: Progress | None) -> Iterator[tup
     yield "finished", run.finished_at
     yield "seconds", seconds(run.duration)
     yield "force", run.force or None
-    for name, value in run.parameters.items():
+    for name, value in sorted(run.parameters.items()):
         yield f"parameter {name}", value
-    for name, value in run.metrics.items():
+    for name, value in sorted(run.metrics.items()):
         yield f"metric {name}", value
     for text in run.warnings:
         yield "warning", text
@@ -103,7 +103,7 @@ def _waited(run: Run) -> float | None:
     return seconds(waited) if waited >= _WAITED else None
 
 
-def _show_parts(reader: ReadRuns, run: Run, parts: Sequence[Run]) -> None:
+def _show_parts(reader: RunReader, run: Run, parts: Sequence[Run]) -> None:
     strokes = gantt.Strokes()
     if not stdout.shows(strokes.all):
         strokes = gantt.PLAIN
@@ -127,7 +127,7 @@ def _show_parts(reader: ReadRuns, run: Run, parts: Sequence[Run]) -> None:
         )
 
 
-def _show_events(reader: ReadRuns, run: Run) -> None:
+def _show_events(reader: RunReader, run: Run) -> None:
     output.table(
         "Events",
         ["time", "event", "attempt", "process", "detail"],
@@ -142,7 +142,7 @@ def _show_events(reader: ReadRuns, run: Run) -> None:
     )
 
 
-def _show_lines(reader: ReadRuns, run: Run) -> None:
+def _show_lines(reader: RunReader, run: Run) -> None:
     lines = [(line.at, line.level, line.text) for line in reader.lines(run.id)]
     if lines:
         output.table("Log", ["time", "level", "text"], lines)

@@ -26,7 +26,9 @@ def standing(job: Job) -> str:
     if job.state is QueueState.WAITING:
         more = ""
         if job.failures:
-            more = f", then attempt {job.failures + 1} of {job.retry.attempts}"
+            # A server does not tell how many attempts there are.
+            of = f" of {job.retry.attempts}" if job.retry.attempts > job.failures else ""
+            more = f", then attempt {job.failures + 1}{of}"
         return f"WAITING until {cell(job.ready_at)}{more}"
     return f"READY for the next free worker of pool {job.pool}"
 

@@ -1,4 +1,8 @@
-"""What the command line needs: use cases, built when a command asks for them."""
+"""What the command line needs: use cases, built when a command asks for them.
+
+They are those of this machine, or those of a server. What makes sense on this machine only, such as
+executing runs, a server's raises a ValidationError for.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +13,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from ....application.backfills import ControlBackfill, CreateBackfill, ReadBackfills
-    from ....application.cancel_run import CancelRun
+    from ....application.access.tokens import CreateToken, ListTokens, RevokeToken
     from ....application.copy_store import CopyStore
-    from ....application.diagnose import Diagnose
-    from ....application.purge_runs import PurgeRuns
-    from ....application.read_datasets import Dataset, ReadDatasets
-    from ....application.read_evidence import ReadEvidence
-    from ....application.read_runs import ReadRuns
-    from ....application.retry_run import RetryRun
     from ....application.run_pipeline import RunPipeline
-    from ....application.submit_run import SubmitRun
-    from ....domain.pipelines import Pipeline
-    from ....domain.registry import Registry
-    from ....domain.workflows import Workflow
     from ....ports.progress import Progress
     from ....ports.storage import StoreAdmin
+    from .use_cases import (
+        AuditReader,
+        BackfillControl,
+        BackfillMaker,
+        BackfillReader,
+        DatasetReader,
+        DatasetShown,
+        Diagnosis,
+        EvidenceReader,
+        Known,
+        PipelineShown,
+        RunCanceller,
+        RunPurger,
+        RunReader,
+        RunRetrier,
+        RunSubmitter,
+        WorkflowShown,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +54,45 @@ class ServeOptions:
     client_ca: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TokenUses:
+    """What can be done with the tokens of a store."""
+
+    create: CreateToken
+    list: ListTokens
+    revoke: RevokeToken
+
+
 class CliServices(Protocol):
     """Each call gives a ready use case; nothing is opened before."""
 
     def run_pipeline(self) -> RunPipeline: ...
 
-    def submit_run(self) -> SubmitRun: ...
+    def submit_run(self) -> RunSubmitter: ...
 
-    def cancel_run(self) -> CancelRun: ...
+    def cancel_run(self) -> RunCanceller: ...
 
-    def retry_run(self) -> RetryRun: ...
+    def retry_run(self) -> RunRetrier: ...
 
-    def purge_runs(self) -> PurgeRuns: ...
+    def purge_runs(self) -> RunPurger: ...
 
-    def create_backfill(self) -> CreateBackfill: ...
+    def create_backfill(self) -> BackfillMaker: ...
 
-    def control_backfill(self) -> ControlBackfill: ...
+    def control_backfill(self) -> BackfillControl: ...
 
-    def read_backfills(self) -> ReadBackfills: ...
+    def read_backfills(self) -> BackfillReader: ...
 
-    def read_runs(self) -> ReadRuns: ...
+    def read_runs(self) -> RunReader: ...
 
-    def read_evidence(self) -> ReadEvidence: ...
+    def read_evidence(self) -> EvidenceReader: ...
 
-    def read_datasets(self) -> ReadDatasets: ...
+    def read_datasets(self) -> DatasetReader: ...
 
-    def datasets(self) -> Registry[Dataset]: ...
+    def datasets(self) -> Known[DatasetShown]: ...
 
-    def pipelines(self) -> Registry[Pipeline]: ...
+    def pipelines(self) -> Known[PipelineShown]: ...
 
-    def workflows(self) -> Registry[Workflow]: ...
+    def workflows(self) -> Known[WorkflowShown]: ...
 
     def admin(self) -> StoreAdmin: ...
 
@@ -83,7 +103,11 @@ class CliServices(Protocol):
         """
         ...
 
-    def diagnose(self) -> Diagnose: ...
+    def diagnose(self) -> Diagnosis: ...
+
+    def tokens(self) -> TokenUses: ...
+
+    def audit_log(self) -> AuditReader: ...
 
     def work(self, *, jobs: int | None, pools: Sequence[str], until_idle: bool) -> None:
         """Execute queued runs until a signal ends it; says once that it is ready.
@@ -98,4 +122,5 @@ class CliServices(Protocol):
         ...
 
 
-ServicesFactory = Callable[["Progress"], CliServices]
+ServicesFactory = Callable[["Progress", str | None], CliServices]
+"""The services for a server's address, or for what the settings say; progress is told there."""

@@ -13,8 +13,8 @@ from .gantt import Bar
 from .run_ids import short
 
 if TYPE_CHECKING:
-    from ....application.read_runs import ReadRuns
     from ....domain.queueing import Progress
+    from .use_cases import RunReader
 
 MOST_ITEMS = 20
 """So many items of one step are shown each; of more, those that failed or run, and their sum."""
@@ -34,7 +34,7 @@ _WORST = (
 class StepTree:
     """Lines for all that is inside a run; asks for what is inside a workflow when it shows it."""
 
-    reader: ReadRuns
+    reader: RunReader
 
     def bars(self, run: Run, parts: Sequence[Run], depth: int = 0) -> list[Bar]:
         live = [part.id for part in parts if part.state is RunState.RUNNING]

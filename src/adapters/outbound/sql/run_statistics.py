@@ -25,9 +25,10 @@ _SCHEMA = {
 }
 _COUNTS = {"pipeline": pl.String(), "day": pl.Date(), "state": pl.String(), "runs": pl.UInt32()}
 _DURATIONS = {"pipeline": pl.String(), "day": pl.Date(), "seconds": pl.Float64()}
+_DIGITS = 6  # times are known to the microsecond
 _QUANTILES = {
-    "p50": pl.col("seconds").quantile(0.50, "linear"),
-    "p95": pl.col("seconds").quantile(0.95, "linear"),
+    "p50": pl.col("seconds").quantile(0.50, "linear").round(_DIGITS),
+    "p95": pl.col("seconds").quantile(0.95, "linear").round(_DIGITS),
 }
 
 
