@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from market_spine.adapters.outbound.sql.store import SqlStore
+from market_spine.application import read_runs
 from market_spine.application.read_runs import ReadRuns
 from market_spine.domain.captures import Capture, LineageEdge, Partition
 from market_spine.domain.errors import Category, ValidationError
@@ -40,6 +42,36 @@ def test_a_run_is_got_by_its_id(store: SqlStore) -> None:
 
 def test_runs_are_listed_newest_first(store: SqlStore) -> None:
     assert list(ReadRuns(store).list(RunFilter(limit=2))) == [run(3), run(2)]
+
+
+@pytest.mark.parametrize("parts", [0, 3, 4, 7])
+def test_parts_come_in_the_order_in_which_they_were_made(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    monkeypatch.setattr(read_runs, "_PAGE", 4)
+    made = [replace(run(number), parent="run-1") for number in range(10, 10 + parts)]
+    with store.write() as work:
+        work.runs.add(*reversed(made), replace(run(9), parent="run-2"))
+        work.commit()
+    assert list(ReadRuns(store).parts("run-1")) == made
+
+
+def test_what_is_asked_and_made_while_parts_are_read_is_not_in_the_way(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_runs, "_PAGE", 2)
+    reader, seen = ReadRuns(store), []
+    with store.write() as work:
+        work.runs.add(*(replace(run(number), parent="run-1") for number in (10, 11, 12)))
+        work.commit()
+    for part in reader.parts("run-1"):
+        seen.append(part.id)
+        assert reader.get(part.id) == part
+        if len(seen) == 1:
+            with store.write() as work:
+                work.runs.add(replace(run(13), parent="run-1"))
+                work.commit()
+    assert seen == ["run-10", "run-11", "run-12", "run-13"]
 
 
 @pytest.mark.parametrize("limit", [0, -1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
 from pathlib import Path
@@ -14,12 +15,14 @@ from sqlalchemy import ClauseElement, Connection, event, select
 
 from market_spine.adapters.outbound.sql import run_bounds
 from market_spine.adapters.outbound.sql.dialects import Access
+from market_spine.adapters.outbound.sql.run_journal import SqlRunJournal
 from market_spine.adapters.outbound.sql.schema_runs import RUN_QUEUE, RUNS
 from market_spine.adapters.outbound.sql.store import SqlStore
+from market_spine.adapters.outbound.sql.transaction import SqlTransaction
 from market_spine.domain.errors import SpineError
 from market_spine.domain.queueing import Capacity, QueueState
 from market_spine.domain.run_statistics import Purged, StatisticsFilter
-from market_spine.domain.runs import EventKind, RunEvent, RunFilter
+from market_spine.domain.runs import EventKind, LogLine, RunEvent, RunFilter
 from market_spine.testing.store_suite_history import an_ended
 from market_spine.testing.store_suite_run_samples import a_capacity, a_job, with_jobs, with_runs
 from market_spine.testing.store_suite_samples import NOON, a_capture, a_run
@@ -119,6 +122,51 @@ def test_bounds_of_ids_leave_nothing_out(crooked: SqlStore) -> None:
             for before in ("run-00", "run-06", "run-99"):
                 page = unit.runs.list(RunFilter(since=since, until=until, before=before))
                 assert list(page) == [run for run in expected if run.id < before]
+            for after in ("run-00", "run-05", "run-99"):
+                wanted = RunFilter(since=since, until=until, after=after, oldest_first=True)
+                page = unit.runs.list(wanted)
+                assert list(page) == [run for run in expected[::-1] if run.id > after]
+                between = replace(wanted, before="run-09", oldest_first=False)
+                assert list(unit.runs.list(between)) == [
+                    run for run in expected if after < run.id < "run-09"
+                ]
+
+
+# Heads of journals
+
+
+def test_heads_cost_no_more_however_much_was_said(store: SqlStore) -> None:
+    """SQLite counts the steps of its machine: they are those of the look-ups alone."""
+    runs = [f"run-{number}" for number in range(20)]
+    with_runs(store, *map(a_run, runs))
+    steps = []
+    for more in (1, 2_000):
+        with store.write() as unit:
+            for run in runs[:2]:
+                unit.journal.record([RunEvent(run, EventKind.CLAIMED, NOON)] * more)
+                lines = [LogLine(run, more + n, NOON, "INFO", "x") for n in range(more)]
+                unit.journal.log(lines)
+            unit.commit()
+        steps.append(steps_of(store, runs))
+    assert steps[1] <= steps[0] + 5
+
+
+def steps_of(store: SqlStore, runs: list[str]) -> int:
+    counted = 0
+
+    def count() -> None:
+        nonlocal counted
+        counted += 1
+
+    with store._database.connect(Access.READ) as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        transaction = SqlTransaction(connection, store._database.dialect, writable=False)
+        SqlRunJournal(transaction).heads(runs)
+        raw.set_progress_handler(count, 10)
+        SqlRunJournal(transaction).heads(runs)
+        raw.set_progress_handler(None, 0)
+    return counted
 
 
 # What is kept of old runs

@@ -135,15 +135,22 @@ def live(store: Store) -> None:
         unit.manifest.lineage("run-1")
         list(unit.rows.read(VOLUME, capture.key, where={"symbol": "AAPL", "mpid": "OTCN"}))
         list(unit.rows.read(VOLUME, capture.key, columns=["shares", "issue_name"]))
-        for runs in (RUNS, RunFilter()):
+        for runs in (RUNS, replace(RUNS, oldest_first=True, after="a"), RunFilter()):
             unit.runs.list(runs)
         for captures in (CAPTURES, CaptureFilter(), replace(CAPTURES, latest_only=False)):
             unit.captures.list(captures)
+            unit.captures.list(replace(captures, after=capture.position))
         for wanted in (PARTITIONS, PartitionFilter(limit=None)):
             unit.manifest.list(wanted)
             unit.quality.list(wanted)
         for rejects in (REJECTS, RejectFilter(limit=None)):
             unit.rejects.list(rejects)
+        (entry,) = unit.manifest.list(PartitionFilter())
+        unit.manifest.list(PartitionFilter(after=entry.position))
+        (result,) = unit.quality.list(PartitionFilter())
+        unit.quality.list(PartitionFilter(after=result.position))
+        (reject,) = unit.rejects.list(RejectFilter())
+        unit.rejects.list(RejectFilter(after=reject.position))
 
 
 def live_runs(store: Store) -> None:
@@ -188,7 +195,8 @@ def live_runs(store: Store) -> None:
     with store.read() as unit:
         unit.journal.events("job-1")
         unit.journal.lines("job-1")
-        unit.backfills.list(before="x")
+        unit.journal.heads(["job-0", "job-1"])
+        unit.backfills.list(pipeline="p", state=BackfillState.RUNNING, before="x")
         unit.backfills.counts("fill-1")
         unit.backfills.parts("fill-1", states=list(PartState))
         for wanted in (
@@ -234,6 +242,12 @@ def live_access(store: Store) -> None:
             "SELECT * FROM runs WHERE created_at >= '2025' AND created_at < '2026'"
             " AND run_id >= 'a' AND run_id <= 'b' AND run_id < 'x' ORDER BY run_id DESC",
             "autoindex_runs",
+        ),
+        ("SELECT * FROM runs WHERE run_id > 'x' ORDER BY run_id", "autoindex_runs"),
+        (
+            "SELECT * FROM runs WHERE parent_id IS NULL AND run_id > 'x'"
+            " ORDER BY parent_id, run_id",
+            "ix_runs_parent_id (parent_id=? AND run_id>?)",
         ),
         (
             "SELECT run_id FROM runs WHERE created_at < '2026'"
@@ -294,6 +308,17 @@ def live_access(store: Store) -> None:
             "SELECT * FROM run_log_lines WHERE run_id = 'x' AND line_no > 7 ORDER BY line_no",
             "autoindex_run_log_lines",
         ),
+        (
+            "SELECT (SELECT max(event_key) FROM run_events WHERE run_id = runs.run_id)"
+            " FROM runs WHERE run_id IN ('x', 'y')",
+            "COVERING INDEX ix_run_events_run_id",
+        ),
+        (
+            "SELECT (SELECT max(line_no) FROM run_log_lines WHERE run_id = runs.run_id)"
+            " FROM runs WHERE run_id IN ('x', 'y')",
+            "COVERING INDEX sqlite_autoindex_run_log_lines_1",
+        ),
+        ("SELECT * FROM backfills WHERE backfill_id < 'x' ORDER BY backfill_id DESC", "autoindex_"),
         (
             "SELECT * FROM backfill_parts WHERE backfill_id = 'x' AND part_state = 'PLANNED'"
             " AND part_no > 7 ORDER BY part_no",
