@@ -73,7 +73,7 @@ def read_roles(value: Any) -> dict[str, Role]:
     if isinstance(value, Mapping):
         texts = [f"{name}={role}" for name, role in value.items()]
     else:
-        items = value.split(",") if isinstance(value, str) else value
+        items = value if isinstance(value, list | tuple) else str(value).split(",")
         texts = [text for item in items if (text := str(item).strip())]
     found: dict[str, Role] = {}
     for text in texts:

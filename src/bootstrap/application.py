@@ -11,13 +11,14 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from ..adapters.inbound.cli.services import CliServices, ServeOptions
+from ..adapters.inbound.cli.services import CliServices, ServeOptions, TokenUses
 from ..domain.errors import ValidationError
 from ..domain.redaction import redact
 from ..ports.progress import Progress
 from .settings import INLINE, Settings, did_you_mean, load_settings, read_pools, unknown_variables
 
 if TYPE_CHECKING:
+    from ..application.access.audit_log import AuditLog
     from ..application.backfills import ControlBackfill, CreateBackfill, ReadBackfills
     from ..application.cancel_run import CancelRun
     from ..application.copy_store import CopyStore
@@ -115,6 +116,13 @@ class Application:
         finally:
             reading.close()
             writing.close()
+
+    def tokens(self) -> TokenUses:
+        made = self.container
+        return TokenUses(made.create_token(), made.list_tokens(), made.revoke_token())
+
+    def audit_log(self) -> AuditLog:
+        return self.container.audit_log()
 
     def diagnose(self) -> Diagnose:
         from ..application.diagnose import Diagnose

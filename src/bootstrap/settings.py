@@ -22,11 +22,9 @@ from ..adapters.outbound.sql.choosing import with_password
 from ..adapters.outbound.sql.connection_limits import ConnectionLimits
 from ..domain.errors import ConfigurationError
 from ..domain.queueing import DEFAULT_POOL
-from ..domain.redaction import redact
 from .access_settings import AccessSettings
+from .config_file import CONFIG_FILE, CONFIG_VARIABLE, config_file, unreadable
 
-CONFIG_VARIABLE = "SPINE_CONFIG"
-CONFIG_FILE = "spine.toml"
 PROCESSES = "processes"
 INLINE = "inline"
 
@@ -100,6 +98,17 @@ class Settings(AccessSettings):
         4096, ge=1, description="most MiB of one file that is brought through the API"
     )
 
+    server: str | None = Field(
+        None, description="a server to ask instead of a store of one's own: host:port"
+    )
+    token: SecretStr | None = Field(None, description="what that server knows the caller by")
+    token_file: Path | None = Field(None, description="file with that token")
+    server_ca: Path | None = Field(
+        None, description="PEM file with the certificates by which that server is recognised"
+    )
+    client_cert: Path | None = Field(None, description="PEM file with a client certificate")
+    client_key: Path | None = Field(None, description="PEM file with the key of it")
+
     @field_validator("execution")
     @classmethod
     def _known_execution(cls, value: str) -> str:
@@ -172,7 +181,7 @@ class Settings(AccessSettings):
         return (
             init_settings,
             env_settings,
-            TomlConfigSettingsSource(settings_cls, toml_file=_config_file()),
+            TomlConfigSettingsSource(settings_cls, toml_file=config_file()),
         )
 
 
@@ -196,11 +205,7 @@ def read_pools(texts: Iterable[str]) -> dict[str, int | None]:
 
 def load_settings(**given: Any) -> Settings:
     """The settings in force; raises a ConfigurationError that names each wrong one."""
-    file = _config_file()
-    if os.environ.get(CONFIG_VARIABLE) and file is None:
-        raise ConfigurationError(
-            f"{CONFIG_VARIABLE} names {os.environ[CONFIG_VARIABLE]}, which is no file"
-        )
+    file = config_file()
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -216,9 +221,7 @@ def load_settings(**given: Any) -> Settings:
             metadata={"settings": wrong},
         ) from None
     except ValueError as error:
-        raise ConfigurationError(
-            f"{file} cannot be read: {redact(str(error))}", hint="it has to be valid TOML"
-        ) from error
+        raise unreadable(file, error) from error
 
 
 def _problem(name: str, item: Mapping[str, Any]) -> str:
@@ -248,9 +251,3 @@ def unknown_variables() -> list[str]:
         and name.upper() not in known
         and not name.startswith(("SPINE_TEST_", "SPINE_DB2_"))
     )
-
-
-def _config_file() -> Path | None:
-    named = os.environ.get(CONFIG_VARIABLE)
-    path = Path(named) if named else Path(CONFIG_FILE)
-    return path if path.is_file() else None
