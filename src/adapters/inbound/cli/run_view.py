@@ -108,6 +108,8 @@ def _show_parts(reader: RunReader, run: Run, parts: Sequence[Run]) -> None:
     if not stdout.shows(strokes.all):
         strokes = gantt.PLAIN
     bars = StepTree(reader).bars(run, parts)
+    if not bars:  # what another run has done has its steps there
+        return
     now = datetime.now(UTC)
     output.block("Parts", gantt.chart(bars, now, stdout.width(), strokes))
     if collapsed(parts):
