@@ -7,6 +7,7 @@ import io
 from collections.abc import AsyncGenerator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from threading import Lock
 from typing import Literal, cast
 
 import polars as pl
@@ -57,10 +58,10 @@ class QueryStreams:
         query, codec = _query(request), _codec(request.compression)
         empty = pl.DataFrame(schema=schema_of(self._read.spec(name), query))
         async with self._place():
-            pieces = _pieces(self._read.stream(name, query), codec)
+            pieces = _Pieces(_pieces(self._read.stream(name, query), codec))
             sent = False
             try:
-                while (piece := await self._threads.do(lambda: next(pieces, None))) is not None:
+                while (piece := await self._threads.do(pieces.next)) is not None:
                     sent = True
                     yield piece
                 if not sent:
@@ -89,6 +90,23 @@ class QueryStreams:
             yield
         finally:
             self._room.release()
+
+
+class _Pieces:
+    """Pieces that one thread reads while another may end it: who ends it waits for the reader."""
+
+    def __init__(self, pieces: Generator[Response, None, None]) -> None:
+        self._pieces = pieces
+        self._guard = Lock()
+
+    def next(self) -> Response | None:
+        """The next one; None at the end."""
+        with self._guard:
+            return next(self._pieces, None)
+
+    def close(self) -> None:
+        with self._guard:
+            self._pieces.close()
 
 
 def _pieces(frames: Iterator[pl.DataFrame], codec: Codec) -> Generator[Response, None, None]:
