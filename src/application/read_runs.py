@@ -81,15 +81,15 @@ class ReadRuns:
                 return
             wanted = replace(wanted, after=page[-1].id)
 
-    def events(self, run_id: str, *, after: int = 0) -> Sequence[RunEvent]:
+    def events(self, run_id: str, *, after: int = 0, limit: int = _PAGE) -> Sequence[RunEvent]:
         """What happened to a run, from the event after the one with the key ``after``."""
         with self._store.read() as work:
-            return work.journal.events(run_id, after=after)
+            return work.journal.events(run_id, after=after, limit=limit)
 
-    def lines(self, run_id: str, *, after: int = 0) -> Sequence[LogLine]:
+    def lines(self, run_id: str, *, after: int = 0, limit: int = _PAGE) -> Sequence[LogLine]:
         """What a run has logged, from the line after number ``after``."""
         with self._store.read() as work:
-            return work.journal.lines(run_id, after=after)
+            return work.journal.lines(run_id, after=after, limit=limit)
 
     def heads(self, run_ids: Collection[str]) -> Mapping[str, Head]:
         """How far the journal of each of the runs goes; 0 where there is nothing."""

@@ -104,8 +104,8 @@ class RunReading:
             request,
             (request.parent, first),
             lambda after, limit: self._read_runs.events(
-                run, after=int(after[0]) if after else first
-            )[:limit],
+                run, after=int(after[0]) if after else first, limit=limit
+            ),
             event_message,
             lambda item: (item.key,),
         )
@@ -122,8 +122,8 @@ class RunReading:
             request,
             (request.parent, first),
             lambda after, limit: self._read_runs.lines(
-                run, after=int(after[0]) if after else first
-            )[:limit],
+                run, after=int(after[0]) if after else first, limit=limit
+            ),
             line_message,
             lambda item: (item.number,),
         )
