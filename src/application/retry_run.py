@@ -192,7 +192,7 @@ def _refuse_second(unit: UnitOfWork, old: Run) -> None:
             raise ValidationError(
                 f"run {run.id} goes on with run {old.id} already",
                 hint=f"spine runs show {run.id} --follow shows how far it is",
-                metadata={"resource": f"runs/{run.id}"},
+                metadata={"run": run.id},
             )
 
 
