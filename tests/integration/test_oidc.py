@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
@@ -187,6 +188,14 @@ def test_a_signed_token_that_is_not_for_us_is_refused(
     provider: Provider, verifier: OidcVerifier, changes: dict[str, Any]
 ) -> None:
     refusal(verifier, provider.token(**changes))
+
+
+def test_a_key_that_is_too_short_is_not_only_warned_of(
+    provider: Provider, verifier: OidcVerifier
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        refusal(verifier, provider.token("short"))
 
 
 @pytest.mark.parametrize("suffix", ["/", "x"])

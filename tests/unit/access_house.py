@@ -31,6 +31,7 @@ class AccessHouse:
         self.clock = SetClock()
         self.store = MemoryStore(self.clock.now)
         self.lookups = 0
+        self.lookup_seconds = 0.0
         ids = CountingIds()
         self.create = CreateToken(self.store, self.clock, ids, CountedSecrets())
         self.list = ListTokens(self.store)
@@ -67,3 +68,4 @@ class _Counted:
         self._house.lookups += 1
         with self._house.store.read() as unit:
             yield unit
+        self._house.clock.pass_by(self._house.lookup_seconds)

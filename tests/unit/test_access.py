@@ -211,11 +211,11 @@ def test_what_is_remembered_of_valid_tokens_has_an_end(house: AccessHouse) -> No
 
 def test_what_the_store_told_long_ago_is_not_kept_from_now(house: AccessHouse) -> None:
     """A thread that is stopped between the answer and the cache makes no revoked token valid."""
-    cache = TokenCache()
-    token, _ = house.create("nightly", Role.VIEWER, DAY)
-    cache.keep("digest", token, asked=100.0)
-    assert cache.get("digest", 100.0 + SECONDS_KEPT) is None
-    assert len(cache) == 0
+    text = house.made()
+    house.lookup_seconds = SECONDS_KEPT
+    house.authenticate(text)
+    assert house.authenticate.remembered(text) is None
+    assert len(house.authenticate._cache) == 0
 
 
 def test_many_threads_share_what_is_remembered(house: AccessHouse) -> None:
