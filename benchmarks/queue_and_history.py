@@ -259,17 +259,26 @@ def filters(count: int) -> dict[str, RunFilter]:
         "failed, top level, since a day": RunFilter(
             state=RunState.FAILED, top_level_only=True, since=newest - day
         ),
+        "oldest first": RunFilter(oldest_first=True),
+        "top level only, oldest first": RunFilter(top_level_only=True, oldest_first=True),
+        "one day in the middle, oldest first": RunFilter(
+            since=START + 100 * day, until=START + 101 * day, oldest_first=True
+        ),
+        "pipeline and state, oldest first": RunFilter(
+            pipeline="p5", state=RunState.FAILED, oldest_first=True
+        ),
     }
 
 
 def history(place: Place, store: SqlStore, count: int) -> Iterator[Goal]:
     """Pages of lists, statistics and a purge."""
-    deep = run_id(count // 50)
+    ends = run_id(count // 50), run_id(count - count // 50)
     base: float | None = None
     for name, wanted in filters(count).items():
         pages: list[list[float]] = []
-        for before in (None, deep):
-            page = replace(wanted, before=before)
+        upwards = wanted.oldest_first
+        deep = replace(wanted, after=ends[1]) if upwards else replace(wanted, before=ends[0])
+        for page in (wanted, deep):
             with store.read() as unit:
                 pages.append(timed(lambda unit=unit, page=page: unit.runs.list(page), PAGES))
                 found = len(unit.runs.list(page))
