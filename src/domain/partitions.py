@@ -43,8 +43,8 @@ class PartitionSpace:
                     f"{', '.join(unknown)} is no {name}" if unknown else f"no {name} is given",
                     hint=f"known: {', '.join(known)}" if known else f"give -p {name}=A,B,...",
                 )
-        days = list(self._days(first, last))
-        count = len(days)
+        periods = self._periods(first, last)
+        count = periods
         for listed in rest.values():
             count *= len(listed)
         if count > MOST_PARTITIONS:
@@ -52,27 +52,29 @@ class PartitionSpace:
                 f"these are {count:,} partitions, more than {MOST_PARTITIONS:,}",
                 hint="choose a shorter time, or fewer values",
             )
-        for day in days:
+        for number in range(periods):
+            day = first + number * self._step
             for combination in product(*rest.values()):
                 yield PartitionKey(
                     {self.period: day.isoformat(), **dict(zip(rest, combination, strict=True))}
                 )
 
-    def _days(self, first: date, last: date) -> Iterator[date]:
+    @property
+    def _step(self) -> timedelta:
+        return timedelta(days=7 if self.every == "week" else 1)
+
+    def _periods(self, first: date, last: date) -> int:
+        """How many there are; raises a ValidationError for a time that is none."""
         if first > last:
             raise ValidationError(
                 f"{first} is later than {last}", hint="give the earlier date first"
             )
-        step = timedelta(days=7 if self.every == "week" else 1)
         if self.every == "week" and (first.weekday() or last.weekday()):
             raise ValidationError(
                 f"{first} to {last} does not begin and end with a Monday",
                 hint="weeks are named by their Monday",
             )
-        day = first
-        while day <= last:
-            yield day
-            day += step
+        return (last - first) // self._step + 1
 
 
 @dataclass(frozen=True, slots=True)
