@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ..application.read_runs import run_not_found
 from ..client.calls import Page
 from ..client.decoding_runs import RunStanding
 from ..client.runs import Runs, RunSelection
@@ -96,6 +95,8 @@ class RemoteRuns:
         except ValidationError as error:
             # An id that no run can have is to a store one that no run has.
             if error.context.metadata.get("field") == "name":
+                from ..application.read_runs import run_not_found
+
                 raise run_not_found(run_id) from error
             raise
 
