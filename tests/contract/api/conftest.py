@@ -1,42 +1,126 @@
+"""The servers that the contract is tried on, and what a test says that it has tried."""
+
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from api_process import ApiProcess
+from api_calls import SEEN, Api
+from api_claims import claims_of
+from api_place import Home, Server
+from api_target import TARGET, given_target
 
-from market_spine.adapters.outbound.sql.store import SqlStore
+LOCAL = ("sqlite", "postgres")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "covers(method, *codes): a method is called, and ends so")
+
+
+def pytest_report_header() -> str:
+    if TARGET:
+        return f"contract: tried on {TARGET}"
+    return f"contract: tried on servers of its own over {' and '.join(LOCAL)}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
+    """A test has to have seen every code that it says it covers."""
+    SEEN.calls.clear()
+    answer = yield
+    unseen = claims_of(pyfuncitem) - SEEN.calls
+    assert not unseen, f"it says that it covers {sorted(unseen)}, but it saw {sorted(SEEN.calls)}"
+    return answer
+
+
+@pytest.fixture(scope="session", params=["given"] if TARGET else LOCAL)
+def target(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Api]:
+    """The server that the contract is tried on: the one that was named, or one for each store."""
+    if request.param == "given":
+        with given_target() as api:
+            yield api
+        return
+    home = Home(tmp_path_factory.mktemp(f"api-{request.param}"))
+    if request.param == "postgres":
+        home.url = request.getfixturevalue("postgres_url_of_session")
+    with Server(home, workers=2, SPINE_UPLOAD_LIMIT="2") as server, server.api() as api:
+        yield api
+        # Whatever the tests have asked: an unexpected error is a defect of the server.
+        assert not server.defects
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the schema and nothing in it, to be copied."""
-    path = tmp_path_factory.mktemp("schema") / "empty.db"
-    store = SqlStore(f"sqlite:///{path}")
-    store.upgrade()
-    store.close()
-    return path
+def postgres_url_of_session(request: pytest.FixtureRequest) -> Iterator[str]:
+    from postgres_server import own_schema
 
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[ApiProcess]:
-    """A server that the tests of one file share; they do not change what it holds."""
-    database = shutil.copy(empty_database, tmp_path_factory.mktemp("api") / "shared.db")
-    with ApiProcess(database) as running:
-        running.add(*({"number": number} for number in range(1, 4)))
-        yield running
+    with own_schema(request.getfixturevalue("postgres_server")) as url:
+        yield url
 
 
 @pytest.fixture
-def new_database(tmp_path: Path, empty_database: Path) -> Callable[[str], Path]:
-    """Makes an empty database of that name."""
-    return lambda name: shutil.copy(empty_database, tmp_path / f"{name}.db")
+def api(target: Api) -> Api:
+    """The server that the contract is tried on. It is shared: no test relies on an empty one."""
+    return target
 
 
 @pytest.fixture
-def own_api(new_database: Callable[[str], Path]) -> Iterator[ApiProcess]:
-    """A server for one test alone, with an empty history."""
-    with ApiProcess(new_database("own")) as running:
-        yield running
+def needs(api: Api) -> Callable[..., None]:
+    """Skips a test when the server does not have one of the pipelines or workflows."""
+
+    def check(*names: str) -> None:
+        for name in names:
+            found = {
+                api.code("PipelineService.GetPipeline", name=f"pipelines/{name}"),
+                api.code("WorkflowService.GetWorkflow", name=f"workflows/{name}"),
+            }
+            if "OK" not in found:
+                pytest.skip(f"{api.address} has no {name}: it comes with the module api_pipelines")
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def own_servers() -> None:
+    """For tests that start servers of their own: there is nothing in them for a given one."""
+    if TARGET:
+        pytest.skip(f"it starts servers of its own, and says nothing of {TARGET}")
+
+
+@pytest.fixture(scope="session")
+def empty_home(own_servers: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose store has the schema and nothing in it, to be copied."""
+    home = Home(tmp_path_factory.mktemp("schema"))
+    home.container().store().close()
+    return home.folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, empty_home: Path) -> Home:
+    """A home of the test's own, over SQLite."""
+    import shutil
+
+    return Home(Path(shutil.copytree(empty_home, tmp_path / "home")))
+
+
+@pytest.fixture
+def own(home: Home) -> Iterator[Server]:
+    """A server of the test's own that executes nothing."""
+    with Server(home) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_caller() -> Iterator[None]:
+    """What the caller has set for its own use of the software is not meant for the tests."""
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if _is_setting(name)}
+    yield
+    os.environ.update(kept)
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith("SPINE_") and not name.startswith("SPINE_TEST_")

@@ -1,4 +1,4 @@
-"""Every documented error, as a client sees it."""
+"""What holds for every method: what is no message, too large, late, or unknown."""
 
 from __future__ import annotations
 
@@ -7,200 +7,180 @@ from typing import Any
 
 import grpc
 import pytest
-from api_process import WAIT, ApiProcess
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
+from api_calls import METHODS, SEEN, WAIT, Api, Refusal, message_of, path_of
+from api_claims import covers
+from api_data import DOMAIN
+from api_runs import running, submit
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
 
-from market_spine.domain.errors import Category
-from market_spine.v1 import error_pb2, run_pb2
-from market_spine.v1.run_service_pb2 import GetRunRequest, ListRunsRequest
-
-CODES = {
-    "CONFIGURATION": "FAILED_PRECONDITION",
-    "VALIDATION": "INVALID_ARGUMENT",
-    "SOURCE": "FAILED_PRECONDITION",
-    "TRANSFORM": "FAILED_PRECONDITION",
-    "LOAD": "FAILED_PRECONDITION",
-    "TRANSIENT": "UNAVAILABLE",
-    "DEPENDENCY": "UNAVAILABLE",
-    "TIMEOUT": "DEADLINE_EXCEEDED",
-    "RATE_LIMIT": "RESOURCE_EXHAUSTED",
-    "PERMISSION": "PERMISSION_DENIED",
-    "RESOURCE": "RESOURCE_EXHAUSTED",
-}
+Needs = Callable[..., None]
+MEBIBYTE = 1024 * 1024
 
 
-def failure(call: Callable[[], object]) -> grpc.RpcError:
-    with pytest.raises(grpc.RpcError) as raised:
-        call()
-    return raised.value
-
-
-def details(error: Any) -> dict[str, Any]:
-    """The details of a status by the name of their type."""
-    status = rpc_status.from_call(error)
-    assert status is not None, f"no details in {error}"
-    known = (
-        error_details_pb2.ErrorInfo,
-        error_details_pb2.BadRequest,
-        error_details_pb2.ResourceInfo,
-        error_details_pb2.RetryInfo,
-        error_pb2.Error,
-    )
-    found = {}
-    for packed in status.details:
-        [kind] = [kind for kind in known if packed.Is(kind.DESCRIPTOR)]
-        message = kind()
-        packed.Unpack(message)
-        found[kind.DESCRIPTOR.name] = message
+def raw(api: Api, method: str, *messages: bytes, timeout: float = WAIT) -> Refusal | list[bytes]:
+    """How the method answers to bytes, whatever they are."""
+    kind = METHODS[method]
+    answers = "stream" if kind.server_streaming else "unary"
+    asks = "stream" if kind.client_streaming else "unary"
+    call = getattr(api.channel, f"{asks}_{answers}")(path_of(method))
+    given: Any = iter(messages) if kind.client_streaming else messages[0]
+    try:
+        answer = call(given, timeout=timeout, metadata=api.metadata("admin"))
+        found = list(answer) if kind.server_streaming else [answer]
+    except grpc.RpcError as error:
+        refused = Refusal.of(error)
+        SEEN.note(method, refused.code)
+        return refused
+    SEEN.note(method, "OK")
     return found
 
 
-def get(api: ApiProcess, name: str) -> Any:
-    return failure(lambda: api.runs.GetRun(GetRunRequest(name=name), timeout=WAIT))
-
-
-def listing(api: ApiProcess, **fields: Any) -> Any:
-    return failure(lambda: api.runs.ListRuns(ListRunsRequest(**fields), timeout=WAIT))
-
-
-def test_a_run_that_is_there_is_answered(api: ApiProcess) -> None:
-    run = api.runs.GetRun(GetRunRequest(name="runs/00000002"), timeout=WAIT).run
-
-    assert (run.name, run.pipeline) == ("runs/00000002", "demo.load")
-    assert run.state == run_pb2.Run.STATE_SUCCEEDED
-
-
-def test_a_run_that_is_not_there_is_not_found(api: ApiProcess) -> None:
-    error = get(api, "runs/00000099")
-
-    assert error.code() is grpc.StatusCode.NOT_FOUND
-    assert "00000099" in error.details()
-    assert details(error)["ResourceInfo"].resource_name == "runs/00000099"
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=covers(name, "INVALID_ARGUMENT")) for name in METHODS]
+)
+def test_bytes_that_are_no_message_are_invalid(api: Api, method: str) -> None:
+    kinds = {field.number: field.type for field in METHODS[method].input_type.fields}
+    garbage_of_all = [b"\x0a\xff", b"\xff", b"\x07", b"\x08", b"\x0a\x05ab"]
+    if kinds.get(1) == FieldDescriptor.TYPE_STRING:
+        garbage_of_all.append(b"\x0a\x01\xff")  # no UTF-8
+    for garbage in garbage_of_all:
+        refused = raw(api, method, garbage)
+        assert isinstance(refused, Refusal), (garbage, refused)
+        assert refused.code == "INVALID_ARGUMENT", (garbage, refused)
+        assert "Wire" not in refused.text
+        assert "Traceback" not in refused.text
 
 
 @pytest.mark.parametrize(
-    "name",
+    "method", [pytest.param(name, marks=covers(name, "RESOURCE_EXHAUSTED")) for name in METHODS]
+)
+def test_a_request_over_a_mebibyte_is_refused(api: Api, method: str) -> None:
+    # A field that no request has, and no reader may stumble over.
+    body = b"x" * (MEBIBYTE + 1)
+    length = bytes([len(body) & 0x7F | 0x80, len(body) >> 7 & 0x7F | 0x80, len(body) >> 14])
+    refused = raw(api, method, b"\xfa\x7f" + length + body)
+
+    assert isinstance(refused, Refusal)
+    assert refused.code == "RESOURCE_EXHAUSTED", refused
+
+
+def test_fields_that_are_not_known_are_passed_over(api: Api) -> None:
+    """A client of a later version may say more."""
+    answer = raw(api, "SystemService.GetVersion", b"\xfa\x7f\x01x\xf0\x7f\x05")
+
+    assert isinstance(answer, list), answer
+
+
+@pytest.mark.parametrize(
+    "path",
     [
-        "",
-        "runs",
-        "runs/",
-        "run/1",
-        "/runs/1",
-        "runs/1/",
-        "runs/1/steps/2",
-        "Runs/1",
-        " runs/1",
-        "runs/1\n",
-        "runs/ä",
-        "runs/a b",
-        "runs/\x00",
-        "runs/" + "1" * 129,
-        "x" * 100_000,
+        "/market_spine.v1.RunService/Forget",
+        "/market_spine.v1.NoService/GetRun",
+        "/market_spine.v1.RunService/getrun",
+        "/market_spine.v1.RunService/",
+        "/market_spine.v2.RunService/GetRun",
+        "/",
+        "/RunService/GetRun",
     ],
 )
-def test_a_name_of_another_form_is_invalid(api: ApiProcess, name: str) -> None:
-    error = get(api, name)
+def test_a_method_that_there_is_not_is_unimplemented(api: Api, path: str) -> None:
+    with pytest.raises(grpc.RpcError) as raised:
+        api.channel.unary_unary(path)(b"", timeout=WAIT, metadata=api.metadata("admin"))
 
-    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert details(error)["BadRequest"].field_violations[0].field == "name"
-    assert 'runs/"' in details(error)["ErrorInfo"].metadata["hint"]
-
-
-@pytest.mark.parametrize(
-    ("fields", "field"),
-    [
-        ({"page_size": -1}, "page_size"),
-        ({"page_size": -(2**31)}, "page_size"),
-        ({"page_token": "AAAA"}, "page_token"),
-        ({"page_token": "!"}, "page_token"),
-        ({"page_token": "ü"}, "page_token"),
-        ({"page_token": "A" * 10_000}, "page_token"),
-        ({"state": 7}, "state"),
-        ({"state": -1}, "state"),
-        ({"state": 2**31 - 1}, "state"),
-        ({"parent_run": "00000001"}, "parent_run"),
-        ({"parent_run": "runs/"}, "parent_run"),
-        ({"parent_run": "runs/1", "top_level_only": True}, "top_level_only"),
-        ({"pipeline": "a\x00b"}, "pipeline"),
-        ({"pipeline": "x" * 201}, "pipeline"),
-    ],
-)
-def test_a_bad_field_of_a_listing_is_named(
-    api: ApiProcess, fields: dict[str, Any], field: str
-) -> None:
-    error = listing(api, **fields)
-
-    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert details(error)["BadRequest"].field_violations[0].field == field
-    assert details(error)["ErrorInfo"].reason == "VALIDATION"
+    assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("category", [one for one in Category if one is not Category.INTERNAL])
-def test_a_typed_error_arrives_with_its_code_and_all_it_says(
-    api: ApiProcess, category: Category
-) -> None:
-    error = get(api, f"runs/fail-{category.value}")
+@covers("RunService.WatchRun", "DEADLINE_EXCEEDED")
+def test_a_call_past_its_deadline_ends_and_harms_nobody(api: Api, needs: Needs) -> None:
+    needs("contract.patient")
+    run = running(api, submit(api, "contract.patient").name)
 
-    assert error.code().name == CODES[category.value]
-    assert error.details() == f"asked for {category.value}"
-    found = details(error)
-    assert found["ErrorInfo"].reason == category.value
-    assert found["ErrorInfo"].domain == "market_spine"
-    assert found["ErrorInfo"].metadata["hint"] == "ask less"
-    assert found["RetryInfo"].retry_delay.ToNanoseconds() == 2_500_000_000
-    assert found["Error"].message == f"asked for {category.value}"
-    assert found["Error"].retryable is category.retryable
+    refused = api.refusal("RunService.WatchRun", name=run.name, timeout=0.5)
+
+    assert refused.code == "DEADLINE_EXCEEDED"
+    api.call("RunService.CancelRun", name=run.name)
+    assert api.call("SystemService.GetVersion").api == "v1"
 
 
-@pytest.mark.parametrize(
-    ("trigger", "hidden"),
-    [("crash", "the inner workings"), ("fail-INTERNAL", "asked for INTERNAL")],
-)
-def test_an_unexpected_error_tells_a_correlation_id_only(
-    api: ApiProcess, trigger: str, hidden: str
-) -> None:
-    error = get(api, f"runs/{trigger}")
-
-    assert error.code() is grpc.StatusCode.INTERNAL
-    found = details(error)
-    correlation = found["ErrorInfo"].metadata["correlation_id"]
-    assert set(found) == {"ErrorInfo"}
-    assert set(found["ErrorInfo"].metadata) == {"correlation_id"}
-    assert hidden not in str(rpc_status.from_call(error))
-    assert "Error" not in error.details().replace(correlation, "")
-    logged = api.log[api.log.index(correlation) :]
-    assert hidden in logged
-    assert "Traceback" in logged
+def test_a_call_that_is_cancelled_harms_nobody(api: Api) -> None:
+    for _ in range(50):
+        call = api.raw("DatasetService.ListCaptures").future(
+            message_of("DatasetService.ListCaptures")(),
+            timeout=WAIT,
+            metadata=api.metadata("viewer"),
+        )
+        call.cancel()
+    assert api.call("SystemService.GetVersion").api == "v1"
 
 
-@pytest.mark.parametrize("method", ["GetRun", "ListRuns"])
-def test_bytes_that_are_no_message_are_invalid(api: ApiProcess, method: str) -> None:
-    call = api.channel.unary_unary(f"/market_spine.v1.RunService/{method}")
+def test_every_refusal_says_where_it_comes_from(api: Api) -> None:
+    refused = api.refusal("RunService.GetRun", name="runs/nothing")
 
-    error: Any = failure(lambda: call(b"\x0a\xff", timeout=WAIT))
-
-    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "Wire" not in error.details()
-
-
-def test_bytes_that_are_no_message_in_a_stream_are_invalid(api: ApiProcess) -> None:
-    call = api.channel.stream_stream(
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-    )
-
-    error: Any = failure(lambda: list(call(iter([b"\xff"]), timeout=WAIT)))
-
-    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert set(refused.details) == {"ErrorInfo", "ResourceInfo", "Error"}
+    info = refused.details["ErrorInfo"]
+    assert (info.domain, info.reason) == ("market_spine", "VALIDATION")
+    assert info.metadata["retryable"] == "false"
+    error = refused.details["Error"]
+    assert (error.message, error.hint) == (refused.text, info.metadata["hint"])
 
 
-def test_a_request_over_a_mebibyte_is_refused(api: ApiProcess) -> None:
-    assert get(api, "x" * 1_100_000).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+def test_a_refusal_fits_whatever_was_asked_for(api: Api) -> None:
+    """A status travels in the trailers, of which a client takes 8 KiB."""
+    for text in ("x" * 100_000, "ä" * 100_000, "\u202e" * 1000, '"\\' * 1000, "\n\t\x7f" * 1000):
+        for method, fields in [
+            ("RunService.GetRun", {"name": text}),
+            ("RunService.ListRuns", {"filter": text[:1990]}),
+            ("RunService.ListRuns", {"order_by": text}),
+            ("RunService.SubmitRun", {"pipeline": text}),
+            ("DatasetService.Query", {"dataset": text}),
+            ("DatasetService.Query", {"dataset": f"datasets/{DOMAIN}.venue_share",
+                                      "columns": [text]}),
+            ("DatasetService.Query", {"dataset": f"datasets/{DOMAIN}.venue_share",
+                                      "equals": {"rank": text}}),
+        ]:  # fmt: skip
+            refused = api.refusal(method, **fields)
+            assert refused.code == "INVALID_ARGUMENT", (method, text[:10], refused)
+            assert len(refused.text.encode()) < 1000
 
 
-def test_an_unknown_method_is_unimplemented(api: ApiProcess) -> None:
-    call = api.channel.unary_unary("/market_spine.v1.RunService/Forget")
+SERVICES = [
+    "",
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1alpha.ServerReflection",
+    *sorted({method.containing_service.full_name for method in METHODS.values()}),
+]
 
-    error: Any = failure(lambda: call(b"", timeout=WAIT))
 
-    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+def test_every_service_is_serving(api: Api) -> None:
+    health = health_pb2_grpc.HealthStub(api.channel)
+    for service in SERVICES:
+        answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=WAIT)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING, service
+    with pytest.raises(grpc.RpcError) as raised:
+        health.Check(health_pb2.HealthCheckRequest(service="market_spine.v1.No"), timeout=WAIT)
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND  # type: ignore[attr-defined]
+    watch = health.Watch(health_pb2.HealthCheckRequest(service="nothing"), timeout=WAIT)
+    assert next(watch).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+    assert watch.is_active()
+    watch.cancel()
+
+
+def test_reflection_tells_everything_a_client_needs(api: Api) -> None:
+    if api.tokens:
+        pytest.skip("the library that reads reflection sends no credentials")
+    database = ProtoReflectionDescriptorDatabase(api.channel)
+    pool = DescriptorPool(database)
+
+    assert sorted(database.get_services()) == sorted(SERVICES[1:])
+    for method in METHODS.values():
+        service = pool.FindServiceByName(method.containing_service.full_name)
+        found = service.methods_by_name[method.name]
+        assert found.input_type.full_name == method.input_type.full_name
+        assert [item.name for item in found.output_type.fields] == [
+            item.name for item in method.output_type.fields
+        ]
