@@ -76,10 +76,7 @@ class CreateBackfill:
 
     def _survey(self, request: BackfillRequest) -> BackfillSurvey:
         space = self._space(request.pipeline)
-        if not 1 <= request.max_active <= MOST_ACTIVE:
-            raise ValidationError(
-                f"{request.max_active} partitions at once", hint=f"give 1 to {MOST_ACTIVE}"
-            )
+        _check_active(request.max_active)
         chosen, given = _chosen(space, request.parameters)
         if request.pipeline not in self.surveys:
             self._refuse_unknown(request.pipeline, given)
@@ -214,7 +211,7 @@ class CreateBackfill:
 
 @dataclass(frozen=True, slots=True)
 class ControlBackfill:
-    """Pauses, resumes and cancels backfills. What they have queued already is executed."""
+    """Limits, pauses, resumes and cancels backfills. What they have queued already is executed."""
 
     store: Store
     lifecycle: Lifecycle
@@ -231,6 +228,34 @@ class ControlBackfill:
         """Cancel the partitions that are active, and all that are still planned."""
         live = [BackfillState.RUNNING, BackfillState.PAUSED]
         return self._change(backfill_id, live, BackfillState.CANCELLED)
+
+    def limit(self, backfill_id: str, max_active: int) -> Backfill:
+        """Let so many partitions run at once from now on; those that are active go on.
+
+        Raises a ValidationError for a number that cannot be, and for a backfill that is over.
+        """
+        _check_active(max_active)
+        with typed_errors(f"changing backfill {backfill_id}"):
+            return undisturbed(lambda: self._limited(backfill_id, max_active))
+
+    def _limited(self, backfill_id: str, max_active: int) -> Backfill:
+        with self.store.write() as unit:
+            held = unit.backfills.hold(backfill_id)
+            if held is None:
+                raise backfill_not_found(backfill_id)
+            if held.state.final:
+                raise ValidationError(
+                    f"backfill {backfill_id} is {held.state.value}",
+                    hint="only one that goes on or is paused can be changed",
+                )
+            unit.backfills.change(
+                backfill_id, expected=[held.state], state=held.state, max_active=max_active
+            )
+            changed = replace(held, max_active=max_active)
+            self.lifecycle.progression.fill(unit, changed)
+            changed = unit.backfills.get(backfill_id) or changed
+            unit.commit()
+        return changed
 
     def _change(
         self, backfill_id: str, expected: Collection[BackfillState], state: BackfillState
@@ -315,6 +340,11 @@ class ReadBackfills:
         """Partitions by number, from the one after ``after``."""
         with self.store.read() as unit:
             return unit.backfills.parts(backfill_id, states=states, after=after, limit=limit)
+
+
+def _check_active(number: int) -> None:
+    if not 1 <= number <= MOST_ACTIVE:
+        raise ValidationError(f"{number} partitions at once", hint=f"give 1 to {MOST_ACTIVE}")
 
 
 def backfill_not_found(backfill_id: str) -> ValidationError:

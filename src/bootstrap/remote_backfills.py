@@ -100,9 +100,12 @@ class RemoteBackfillMaker:
 
 @dataclass(frozen=True, slots=True)
 class RemoteBackfillControl:
-    """Pauses, resumes and cancels backfills of a server."""
+    """Limits, pauses, resumes and cancels backfills of a server."""
 
     backfills: Backfills
+
+    def limit(self, backfill_id: str, max_active: int) -> Backfill:
+        return self.backfills.limit(backfill_id, max_active)
 
     def pause(self, backfill_id: str) -> Backfill:
         return self.backfills.pause(backfill_id)

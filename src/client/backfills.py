@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 from ..domain.backfills import Backfill, BackfillPart, BackfillState, BackfillSurvey, PartState
 from ..domain.partitions import PartitionState, Surveyed
+from ..v1 import backfill_pb2
 from ..v1 import backfill_service_pb2 as pb
 from .calls import LONG, Calls, Listing, Page, build
 from .decoding_backfills import (
@@ -157,6 +158,17 @@ class Backfills:
         """One page of the partitions of a backfill; ``token`` is that of the page before."""
         request = _parts_request(backfill_id, states)
         return self._calls.page(_PARTS, request, size, token, timeout)
+
+    def limit(self, backfill_id: str, max_active: int, *, timeout: float | None = None) -> Backfill:
+        """Let so many partitions run at once from now on; those that are under way go on."""
+        backfill = backfill_pb2.Backfill(
+            name=resource("backfills", backfill_id), max_active=max_active
+        )
+        request = build(pb.UpdateBackfillRequest, backfill=backfill)
+        request.update_mask.paths.append("max_active")
+        method = "BackfillService/UpdateBackfill"
+        answer = self._calls.unary(method, request, pb.UpdateBackfillResponse, timeout)
+        return backfill_of(answer.backfill)
 
     def pause(self, backfill_id: str, *, timeout: float | None = None) -> Backfill:
         """Queue no further partitions; those that are under way go on to their end."""

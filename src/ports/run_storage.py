@@ -225,8 +225,12 @@ class BackfillStore(Protocol):
         expected: Collection[BackfillState],
         state: BackfillState,
         finished_at: datetime | None = None,
+        max_active: int | None = None,
     ) -> bool:
-        """Change the state; False when it was in none of the ``expected``."""
+        """Change the state, and ``max_active`` unless it is None.
+
+        False when it was in none of the ``expected`` states.
+        """
         ...
 
     def counts(self, backfill_id: str) -> Mapping[PartState, int]:

@@ -80,13 +80,17 @@ class MemoryBackfillStore:
         expected: Collection[BackfillState],
         state: BackfillState,
         finished_at: datetime | None = None,
+        max_active: int | None = None,
     ) -> bool:
         backfills = self._transaction.writing.backfills
         present = backfills.get(backfill_id)
         if present is None or present.state not in expected:
             return False
         backfills[backfill_id] = replace(
-            present, state=state, finished_at=as_utc_or_none(finished_at)
+            present,
+            state=state,
+            finished_at=as_utc_or_none(finished_at),
+            max_active=present.max_active if max_active is None else max_active,
         )
         return True
 

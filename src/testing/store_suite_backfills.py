@@ -189,6 +189,21 @@ class BackfillStoreSuite:
             assert unit.backfills.change("fill-1", expected=[RUNNING], state=PAUSED)
             assert unit.backfills.hold("fill-1") == a_backfill(state=PAUSED)
 
+    def test_the_limit_of_a_backfill_changes_with_its_state_or_without(self, store: Store) -> None:
+        self._add(store, a_backfill(max_active=4))
+        with store.write() as unit:
+            change = unit.backfills.change
+            assert change("fill-1", expected=[RUNNING], state=RUNNING, max_active=9)
+            assert change("fill-1", expected=[PAUSED], state=PAUSED, max_active=1) is False
+            unit.commit()
+        with store.read() as unit:
+            assert unit.backfills.get("fill-1") == a_backfill(max_active=9)
+        with store.write() as unit:
+            assert unit.backfills.change("fill-1", expected=[RUNNING], state=PAUSED)
+            unit.commit()
+        with store.read() as unit:
+            assert unit.backfills.get("fill-1") == a_backfill(state=PAUSED, max_active=9)
+
     def test_who_holds_a_backfill_decides_alone(self, store: Store) -> None:
         self._add(store, a_backfill(max_active=3), *(a_part(number) for number in range(1, 9)))
 

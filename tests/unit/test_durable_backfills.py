@@ -152,6 +152,40 @@ def test_a_paused_backfill_queues_nothing_and_goes_on_when_it_is_resumed(
         house.control_backfill.pause(made.id)
 
 
+def test_a_limit_that_is_raised_lets_more_begin_at_once(house: DurableHouse) -> None:
+    made, _ = house.create_backfill(request())
+    active = [name for name, state in states(house, made.id).items() if state == "ACTIVE"]
+    assert active == ALL[:2]
+
+    assert house.control_backfill.limit(made.id, 3).max_active == 3
+    active = [name for name, state in states(house, made.id).items() if state == "ACTIVE"]
+    assert active == ALL[:3]
+
+    assert house.control_backfill.limit(made.id, 1).max_active == 1
+    active = [name for name, state in states(house, made.id).items() if state == "ACTIVE"]
+    assert active == ALL[:3], "those that are active go on"
+    house.work()
+    assert states(house, made.id) == dict.fromkeys(ALL, "SUCCEEDED")
+    with pytest.raises(ValidationError, match="is SUCCEEDED"):
+        house.control_backfill.limit(made.id, 2)
+
+
+@pytest.mark.parametrize("number", [0, -1, 1_001])
+def test_a_limit_that_cannot_be_is_refused(house: DurableHouse, number: int) -> None:
+    made, _ = house.create_backfill(request())
+    with pytest.raises(ValidationError, match="at once"):
+        house.control_backfill.limit(made.id, number)
+    assert house.backfills.get(made.id).max_active == 2
+
+
+def test_a_paused_backfill_takes_another_limit_and_queues_nothing(house: DurableHouse) -> None:
+    made, _ = house.create_backfill(request())
+    house.control_backfill.pause(made.id)
+    limited = house.control_backfill.limit(made.id, 3)
+    assert (limited.state, limited.max_active) == (BackfillState.PAUSED, 3)
+    assert sum(state == "ACTIVE" for state in states(house, made.id).values()) == 2
+
+
 def test_a_cancelled_backfill_ends_what_waits_and_tells_what_is_executed(
     house: DurableHouse,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from ....application.backfills import BackfillRequest
     from ....domain.backfills import Backfill
     from ....domain.partitions import PartitionState
+    from .use_cases import BackfillControl
 
 app = typer.Typer(
     help="One pipeline over many partitions, each in a run of its own.",
@@ -186,34 +189,53 @@ def show(
             backfill_view.show(services, found, every=parts)
 
 
+@app.command("update")
+def update(
+    context: typer.Context,
+    backfill_id: BackfillId,
+    max_active: Annotated[
+        int,
+        typer.Option("--max-active", help="Let so many partitions run at once.", metavar="N"),
+    ],
+    json: asking.Json = False,
+) -> None:
+    """Change how many partitions of a backfill run at once; those under way go on."""
+    _control(
+        context, backfill_id, lambda control: partial(control.limit, max_active=max_active), json
+    )
+
+
 @app.command("pause")
 def pause(context: typer.Context, backfill_id: BackfillId, json: asking.Json = False) -> None:
     """Begin no further partitions; those that are under way go on to their end."""
-    _control(context, backfill_id, "pause", json)
+    _control(context, backfill_id, lambda control: control.pause, json)
 
 
 @app.command("resume")
 def resume(context: typer.Context, backfill_id: BackfillId, json: asking.Json = False) -> None:
     """Go on with a backfill that was paused."""
-    _control(context, backfill_id, "resume", json)
+    _control(context, backfill_id, lambda control: control.resume, json)
 
 
 @app.command("cancel")
 def cancel(context: typer.Context, backfill_id: BackfillId, json: asking.Json = False) -> None:
     """Cancel a backfill: what is planned at once, what is executed within seconds."""
-    _control(context, backfill_id, "cancel", json)
+    _control(context, backfill_id, lambda control: control.cancel, json)
 
 
-def _control(context: typer.Context, backfill_id: str, what: str, json: bool) -> None:
+def _control(
+    context: typer.Context,
+    backfill_id: str,
+    change: Callable[[BackfillControl], Callable[[str], Backfill]],
+    json: bool,
+) -> None:
     with output.errors_shown():
         from . import backfill_view
         from .run_ids import find_backfill
 
         services = asking.services(context)
         found = find_backfill(services.read_backfills(), backfill_id)
-        control = services.control_backfill()
-        change = {"pause": control.pause, "resume": control.resume, "cancel": control.cancel}[what]
-        changed: Backfill = change(found.id)
+        changed = change(services.control_backfill())(found.id)
         if json:
             output.print_json(backfill_view.document(services, changed))
         else:

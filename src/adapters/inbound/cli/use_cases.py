@@ -97,6 +97,8 @@ class BackfillControl(Protocol):
 
     def cancel(self, backfill_id: str) -> Backfill: ...
 
+    def limit(self, backfill_id: str, max_active: int) -> Backfill: ...
+
 
 class BackfillReader(Protocol):
     """Questions about backfills."""

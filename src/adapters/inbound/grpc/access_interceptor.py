@@ -213,7 +213,8 @@ async def _peeked(requests: Any) -> tuple[AsyncIterator[Any], Any]:
 
 def _subject(request: Any) -> str:
     """What a request is about: the first of the fields that name a resource."""
-    for part in (request, getattr(request, "plan", None), getattr(request, "header", None)):
+    parts = (getattr(request, part, None) for part in ("plan", "header", "backfill"))
+    for part in (request, *parts):
         for field in ("name", "parent", "pipeline"):
             value = getattr(part, field, "")
             if isinstance(value, str) and value:

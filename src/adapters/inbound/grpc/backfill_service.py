@@ -26,6 +26,7 @@ from .work import Threads
 
 _DEFAULT_ACTIVE = 4
 _SURVEY_PAGE = 1_000
+_CHANGEABLE = "max_active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,19 @@ class BackfillService(backfill_service_pb2_grpc.BackfillServiceServicer):
     ) -> backfill_service_pb2.ListBackfillPartitionsResponse:
         del context
         return await self._threads.do(partial(self._list_parts, request))
+
+    async def UpdateBackfill(  # noqa: N802  # named by the protocol
+        self, request: backfill_service_pb2.UpdateBackfillRequest, context: Any
+    ) -> backfill_service_pb2.UpdateBackfillResponse:
+        del context
+
+        def update() -> backfill_service_pb2.UpdateBackfillResponse:
+            backfill = id_of(BACKFILLS, request.backfill.name, field="backfill.name")
+            _check_mask(request)
+            found = self._uses.control.limit(backfill, request.backfill.max_active)
+            return backfill_service_pb2.UpdateBackfillResponse(backfill=self._counted(found))
+
+        return await self._threads.do(update)
 
     async def PauseBackfill(  # noqa: N802  # named by the protocol
         self, request: backfill_service_pb2.PauseBackfillRequest, context: Any
@@ -221,6 +235,17 @@ class BackfillService(backfill_service_pb2_grpc.BackfillServiceServicer):
             max_active=plan.max_active or _DEFAULT_ACTIVE,
             force=plan.force,
             request=request_id,
+        )
+
+
+def _check_mask(request: backfill_service_pb2.UpdateBackfillRequest) -> None:
+    """Raise a ValidationError unless max_active is what is to be changed, and nothing else."""
+    paths = list(request.update_mask.paths)
+    if paths not in ([], [_CHANGEABLE]) or not (paths or request.backfill.max_active):
+        raise invalid_field(
+            "update_mask",
+            f"update_mask is {', '.join(paths)[:100] or 'empty'}",
+            hint=f'give "{_CHANGEABLE}", the one field that can be changed',
         )
 
 

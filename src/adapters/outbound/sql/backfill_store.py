@@ -93,6 +93,7 @@ class SqlBackfillStore:
         expected: Collection[BackfillState],
         state: BackfillState,
         finished_at: datetime | None = None,
+        max_active: int | None = None,
     ) -> bool:
         if not expected:
             return False
@@ -100,7 +101,9 @@ class SqlBackfillStore:
             BACKFILLS.c.backfill_id == backfill_id,
             BACKFILLS.c.backfill_state.in_(sorted(item.value for item in expected)),
         )
-        values = {"backfill_state": state.value, "finished_at": finished_at}
+        values: dict[str, Any] = {"backfill_state": state.value, "finished_at": finished_at}
+        if max_active is not None:
+            values["max_active"] = max_active
         return self._transaction.write(statement, values).rowcount == 1
 
     def counts(self, backfill_id: str) -> dict[PartState, int]:
