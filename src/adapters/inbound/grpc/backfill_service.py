@@ -266,7 +266,9 @@ def _part_states(numbers: Sequence[int]) -> list[PartState]:
     for number in numbers:
         if number not in names:
             raise _no_state("states", number)
-    return [PartState(names[number].removeprefix("STATE_")) for number in set(numbers) if number]
+    if 0 in numbers:
+        return []  # which stands for all
+    return [PartState(names[number].removeprefix("STATE_")) for number in set(numbers)]
 
 
 def _no_state(field: str, number: int) -> Exception:

@@ -216,4 +216,4 @@ def _pipeline(name: str | None, field: str) -> str | None:
             "the name of the pipeline is too long or has characters that cannot be printed",
             hint=f"give the exact name of a pipeline, at most {_LONGEST_PIPELINE_NAME} characters",
         )
-    return name
+    return None if name is None else name.removeprefix("pipelines/").removeprefix("workflows/")
