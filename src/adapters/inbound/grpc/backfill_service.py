@@ -139,7 +139,7 @@ class BackfillService(backfill_service_pb2_grpc.BackfillServiceServicer):
         return backfill_service_pb2.CreateBackfillResponse(
             backfill=message,
             partitions=sum(item.partitions for item in message.counts),
-            left_out=len(survey.others) if survey is not None else 0,
+            left_out=len(survey.others),
         )
 
     def _survey(
