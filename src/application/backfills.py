@@ -377,6 +377,7 @@ def _chosen(
 
 def _require_same(found: Backfill, request: BackfillRequest) -> None:
     """Raise a ValidationError when the backfill is another than the one that is asked for."""
+    # How many partitions run at once is no part of that: it may have been changed since.
     asked = replace(
         found,
         pipeline=request.pipeline,
@@ -384,7 +385,6 @@ def _require_same(found: Backfill, request: BackfillRequest) -> None:
         last=request.last,
         only=tuple(request.only),
         parameters=request.told,
-        max_active=request.max_active,
         force=request.force,
     )
     if found != asked:

@@ -66,6 +66,13 @@ def test_the_same_request_gives_the_backfill_as_it_stands(house: DurableHouse) -
     assert len(house.runs()) == 3
 
 
+def test_how_many_run_at_once_may_have_been_changed_meanwhile(house: DurableHouse) -> None:
+    made, _ = house.create_backfill(request())
+    limited = house.control_backfill.limit(made.id, 2)
+    assert house.create_backfill(request())[0] == limited
+    assert house.create_backfill(request(max_active=9))[0] == limited
+
+
 def test_requests_of_runs_and_of_backfills_do_not_meet(house: DurableHouse) -> None:
     run = house.submit("r.prices", {"day": "2026-02-02"}, request="monday")
     made, _ = house.create_backfill(request())
@@ -87,7 +94,6 @@ def test_without_a_request_each_is_another_one(house: DurableHouse) -> None:
         {"last": MONDAY + timedelta(days=1)},
         {"parameters": {"factor": "2"}},
         {"only": ()},
-        {"max_active": 3},
         {"force": True},
     ],
     ids=str,
@@ -161,7 +167,7 @@ def test_whoever_is_overtaken_gets_the_backfill_of_the_other(
 def test_whoever_is_overtaken_by_something_else_is_told(house: DurableHouse) -> None:
     store = Overtaken(house, 3)
     with pytest.raises(ValidationError, match="for something else"):
-        replace(house.create_backfill, store=store)(request(max_active=7))
+        replace(house.create_backfill, store=store)(request(force=True))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
