@@ -18,7 +18,7 @@ def main() -> None:
         # Imported here, so that Ctrl-C in the first moments ends as quietly as later.
         from ..adapters.inbound.cli.app import build
 
-        build(application)()
+        build(application, server_health)()
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
@@ -38,3 +38,17 @@ def application(progress: Progress, server: str | None = None) -> CliServices:
     from .application import build_application
 
     return build_application(progress)
+
+
+def server_health(server: str | None, timeout: float) -> tuple[str, str]:
+    """The address and health of ``server``, of the one of the settings, or of this machine's.
+
+    Raises a SpineError of category DEPENDENCY when it does not answer within ``timeout`` seconds.
+    """
+    from ..client.target import DEFAULT_TARGET
+    from .remote import connected
+    from .remote_settings import RemoteSettings, remote_settings
+
+    settings = remote_settings(server) or RemoteSettings(DEFAULT_TARGET)
+    with connected(settings) as client:
+        return settings.server, client.system.health(timeout=timeout)

@@ -27,6 +27,19 @@ if TYPE_CHECKING:
     from .remote_data import RemoteDataset, RemoteDatasets, RemoteEvidence
 
 
+def connected(settings: RemoteSettings) -> SpineClient:
+    """A client of the server that is meant; raises a ConfigurationError for settings that cannot
+    be.
+    """
+    return SpineClient(
+        settings.server,
+        token=settings.token,
+        ca=settings.ca,
+        cert=settings.cert,
+        key=settings.key,
+    )
+
+
 class RemoteApplication:
     """Answers with the same objects as a store would; each answer is asked of the server.
 
@@ -36,13 +49,7 @@ class RemoteApplication:
     def __init__(self, settings: RemoteSettings) -> None:
         """Raises a ConfigurationError for an address or credentials that cannot be."""
         self._server = settings.server
-        self._client = SpineClient(
-            settings.server,
-            token=settings.token,
-            ca=settings.ca,
-            cert=settings.cert,
-            key=settings.key,
-        )
+        self._client = connected(settings)
 
     def close(self) -> None:
         """End the connection."""

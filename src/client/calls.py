@@ -25,7 +25,7 @@ LONG = 600.0
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 
-_PREFIX = "/market_spine.v1."
+_PACKAGE = "/market_spine.v1."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class Calls:
     def unary(
         self, method: str, request: Message, answer: type[M], timeout: float | None = None
     ) -> M:
-        """The answer of a method, named as in ``RunService/GetRun``."""
-        call = self._open().unary_unary(_PREFIX + method, _serialized, answer.FromString)
+        """The answer of a method, named as in ``RunService/GetRun``, or by its whole path."""
+        call = self._open().unary_unary(_path(method), _serialized, answer.FromString)
         try:
             found: M = call(request, timeout=self._seconds(timeout), metadata=self._metadata)
         except grpc.RpcError as error:
@@ -85,7 +85,7 @@ class Calls:
         self, method: str, request: Message, answer: type[M], timeout: float | None = None
     ) -> Iterator[M]:
         """The answers of a method that streams them. Leaving the iterator ends the call."""
-        call = self._open().unary_stream(_PREFIX + method, _serialized, answer.FromString)
+        call = self._open().unary_stream(_path(method), _serialized, answer.FromString)
         answers = call(request, timeout=self._seconds(timeout), metadata=self._metadata)
         try:
             yield from answers
@@ -102,7 +102,7 @@ class Calls:
         timeout: float | None = None,
     ) -> M:
         """The answer of a method that takes a stream of requests."""
-        call = self._open().stream_unary(_PREFIX + method, _serialized, answer.FromString)
+        call = self._open().stream_unary(_path(method), _serialized, answer.FromString)
         try:
             found: M = call(iter(requests), timeout=self._seconds(timeout), metadata=self._metadata)
         except grpc.RpcError as error:
@@ -177,3 +177,7 @@ def fill(message: M, **fields: Any) -> M:
 
 def _serialized(message: Message) -> bytes:
     return message.SerializeToString()
+
+
+def _path(method: str) -> str:
+    return method if method.startswith("/") else _PACKAGE + method

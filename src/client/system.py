@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from grpc_health.v1 import health_pb2
+
 from ..domain.access import AuditEntry
 from ..domain.findings import Finding
 from ..v1 import system_service_pb2 as pb
@@ -28,6 +30,17 @@ class System:
             "SystemService/GetVersion", pb.GetVersionRequest(), pb.GetVersionResponse, timeout
         )
         return version_of(answer)
+
+    def health(self, *, timeout: float | None = None) -> str:
+        """SERVING, or NOT_SERVING while the server drains; nobody needs credentials to ask."""
+        answer = self._calls.unary(
+            "/grpc.health.v1.Health/Check",
+            health_pb2.HealthCheckRequest(),
+            health_pb2.HealthCheckResponse,
+            timeout,
+        )
+        found: str = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+        return found
 
     def diagnose(self, *, timeout: float | None = None) -> Sequence[Finding]:
         """What the server finds when it looks at its settings, database, archive and modules."""

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from market_spine.adapters.inbound.cli.app import build
 from market_spine.adapters.inbound.cli.services import CliServices
-from market_spine.bootstrap.main import application
+from market_spine.bootstrap.main import application, server_health
 from market_spine.bootstrap.remote import RemoteApplication
 from market_spine.ports.progress import Progress
 
@@ -50,7 +50,7 @@ class RemoteSpine:
     def __init__(self, address: str) -> None:
         self.address = address
         self._built: list[RemoteApplication] = []
-        self._app = build(self._application)
+        self._app = build(self._application, server_health)
 
     def __call__(self, *words: str | Path, code: int | None = 0) -> Said:
         """``spine --server ADDRESS WORDS``, as :class:`cli_spine.Spine` does it."""

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from market_spine.adapters.inbound.cli.app import build
 from market_spine.bootstrap.application import Application, build_application
+from market_spine.bootstrap.main import server_health
 from market_spine.domain.errors import ConfigurationError
 from market_spine.ports.progress import Progress
 
@@ -50,7 +51,7 @@ class Spine:
 
     def __init__(self) -> None:
         self._built: list[Application] = []
-        self._app = build(self._application)
+        self._app = build(self._application, server_health)
 
     def __call__(self, *words: str | Path, code: int | None = 0) -> Said:
         """``spine WORDS``; the exit code has to be ``code``, unless that is None."""

@@ -161,9 +161,9 @@ def test_what_only_waits_costs_no_look_of_its_own(
         reader, "events", lambda run_id, after=0: asked.append(run_id) or read(run_id, after=after)
     )
 
-    _, news = watch.look()
+    look = watch.look()
 
-    assert news == []
+    assert look.news == []
     assert asked in ([], [run.id])
     assert watch.seen > 50
 

@@ -109,8 +109,24 @@ def test_a_token_and_a_certificate_are_read_from_files(tmp_path: Path) -> None:
         assert "error [PERMISSION]" in refused.err
         without = {**env, "SPINE_TOKEN_FILE": ""}
         assert "PERMISSION" in process("runs", "list", folder=elsewhere, env=without, code=1).err
+        # Whether a server takes calls is told to everybody who can connect.
+        assert "SERVING" in process("health", folder=elsewhere, env=without).out
         clear = {**without, "SPINE_SERVER": f"127.0.0.1:{port}", "SPINE_SERVER_CA": ""}
         assert "DEPENDENCY" in process("runs", "list", folder=elsewhere, env=clear, code=1).err
+
+
+def test_health_is_asked_of_the_server_that_is_meant(
+    served: tuple[Path, str], tmp_path: Path
+) -> None:
+    _, address = served
+    for words, env in (
+        (("health", "--server", address), {}),
+        (("--server", address, "health"), {}),
+        (("health",), {"SPINE_SERVER": address}),
+        (("--server", "127.0.0.1:1", "health", "--server", address), {}),
+    ):
+        said = process(*words, folder=tmp_path, env=env)
+        assert said.out.split() == ["server", address, "state", "SERVING"]
 
 
 def test_following_is_left_with_ctrl_c(served: tuple[Path, str], tmp_path: Path) -> None:

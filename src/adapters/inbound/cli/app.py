@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import auth, backfill, data, database, evidence, output, pipelines, run, runs, serve, submit
-from .services import ServicesFactory
+from .services import HealthCheck, ServicesFactory, Wiring
 
 _HELP = """Market-data pipelines: capture, validate, measure and publish.
 
@@ -70,8 +70,8 @@ Server = Annotated[
 ]
 
 
-def build(services: ServicesFactory) -> typer.Typer:
-    """The command tree over the given services."""
+def build(services: ServicesFactory, health: HealthCheck) -> typer.Typer:
+    """The command tree over the given services and health check."""
     app = typer.Typer(
         name="spine",
         cls=_Root,
@@ -88,7 +88,7 @@ def build(services: ServicesFactory) -> typer.Typer:
         server: Server = None,
         _version: Version = False,
     ) -> None:
-        context.obj = lambda progress: services(progress, server)
+        context.obj = Wiring(services, health, server)
 
     app.command("run", context_settings=run.SETTINGS)(run.run)
     app.command("submit", context_settings=submit.SETTINGS)(submit.submit)

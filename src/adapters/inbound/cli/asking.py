@@ -14,7 +14,7 @@ from ....domain.parameters import parse_timestamp
 from .progress import TerminalProgress
 
 if TYPE_CHECKING:
-    from .services import CliServices
+    from .services import CliServices, Wiring
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -60,8 +60,13 @@ AsOf = Annotated[
 
 def services(context: typer.Context) -> CliServices:
     """The services of this invocation, with progress shown on the terminal."""
-    built: CliServices = context.obj(TerminalProgress())
-    return built
+    return wiring(context).services(TerminalProgress())
+
+
+def wiring(context: typer.Context) -> Wiring:
+    """What this invocation was given."""
+    given: Wiring = context.obj
+    return given
 
 
 def run_id(services: CliServices, text: str | None) -> str | None:

@@ -81,10 +81,19 @@ def _parameter(spec: ParameterShown) -> dict[str, Any]:
         "name": spec.name,
         "expected": spec.expected,
         "required": spec.required,
-        "default": None if spec.required or spec.default is None else str(spec.default),
+        "default": _default(spec),
         "description": spec.doc.description,
         "example": spec.doc.example,
     }
+
+
+def _default(spec: ParameterShown) -> str | None:
+    """The default, unless it is to be hidden, or is that nothing is given."""
+    from ....domain.parameters import plain
+
+    if spec.required or spec.default is None or spec.doc.secret:
+        return None
+    return str(plain(spec.default))
 
 
 def _show_workflow(graph: WorkflowShown, json: bool) -> None:

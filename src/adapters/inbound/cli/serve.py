@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ....domain.errors import Category, SpineError, ValidationError
+from ....domain.errors import ValidationError
 from . import asking, output
 from .services import ServeOptions
 
@@ -123,31 +123,21 @@ def _names(texts: list[str]) -> list[str]:
 
 
 def health(
+    context: typer.Context,
     server: Annotated[
-        str, typer.Option(help="Address of the server.", metavar="HOST:PORT")
-    ] = "127.0.0.1:50051",
+        str | None,
+        typer.Option(
+            help="Address of the server; else SPINE_SERVER, or this machine's.", metavar="HOST:PORT"
+        ),
+    ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.", min=0.1)] = 5.0,
 ) -> None:
     """Ask a server whether it takes calls. Exit code 1 when it does not.
 
     The database behind it is not asked: spine doctor does that.
     """
-    import grpc
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
-
     with output.errors_shown():
-        try:
-            with grpc.insecure_channel(server) as channel:
-                asked = health_pb2.HealthCheckRequest()
-                answer = health_pb2_grpc.HealthStub(channel).Check(asked, timeout=timeout)
-        except grpc.RpcError as error:
-            raise SpineError(
-                f"{server} does not answer: {error.code().name}",
-                category=Category.DEPENDENCY,
-                hint="see that 'spine serve' runs there",
-                cause=error,
-            ) from None
-        state = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
-        output.facts([("server", server), ("state", state)])
+        address, state = asking.wiring(context).health(server, timeout)
+        output.facts([("server", address), ("state", state)])
         if state != "SERVING":
             raise typer.Exit(output.EXIT_FAILED)

@@ -124,3 +124,26 @@ class CliServices(Protocol):
 
 ServicesFactory = Callable[["Progress", str | None], CliServices]
 """The services for a server's address, or for what the settings say; progress is told there."""
+
+HealthCheck = Callable[[str | None, float], tuple[str, str]]
+"""Asks the server at an address, or the one of the settings, for its health within seconds.
+
+The answer is the address and a word, which is SERVING when all is well.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What the commands of one invocation are given; ``server`` is the one that it names."""
+
+    services_for: ServicesFactory
+    check_health: HealthCheck
+    server: str | None
+
+    def services(self, progress: Progress) -> CliServices:
+        """The services of the server or store that is meant."""
+        return self.services_for(progress, self.server)
+
+    def health(self, server: str | None, timeout: float) -> tuple[str, str]:
+        """The address and health of ``server``, or of the one that is meant."""
+        return self.check_health(server or self.server, timeout)
