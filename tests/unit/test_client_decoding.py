@@ -19,6 +19,7 @@ from market_spine.adapters.inbound.grpc import (
     messages_data,
     messages_errors,
     messages_runs,
+    system_service,
 )
 from market_spine.adapters.inbound.grpc.values import value_message
 from market_spine.client import (
@@ -26,12 +27,15 @@ from market_spine.client import (
     decoding_errors,
     decoding_evidence,
     decoding_runs,
+    decoding_system,
     decoding_values,
     encoding,
 )
+from market_spine.domain.access import AuditEntry
 from market_spine.domain.backfills import Backfill, BackfillPart, PartState
 from market_spine.domain.captures import Capture, LineageEdge, ManifestEntry, Reject
 from market_spine.domain.errors import ConfigurationError, SpineError
+from market_spine.domain.findings import Finding
 from market_spine.domain.partitions import Surveyed
 from market_spine.domain.plans import Plan
 from market_spine.domain.quality import QualityResult
@@ -39,7 +43,7 @@ from market_spine.domain.queueing import Job, Progress
 from market_spine.domain.retries import NO_RETRY, Retry
 from market_spine.domain.run_statistics import StatisticsReport
 from market_spine.domain.runs import LogLine, Run, RunEvent, RunState
-from market_spine.v1 import run_event_pb2, run_service_pb2, value_pb2
+from market_spine.v1 import run_event_pb2, run_service_pb2, system_service_pb2, value_pb2
 
 RUN = Run("1", "a.b", {}, RunState.PENDING, datetime(2025, 12, 15, 12, tzinfo=UTC))
 
@@ -209,6 +213,21 @@ def test_rejects_come_back(reject: Reject) -> None:
 @given(samples.quality)
 def test_quality_results_come_back(result: QualityResult) -> None:
     assert decoding_evidence.quality_of(sent(messages_data.quality_message(result))) == result
+
+
+@given(samples.audit_entries)
+def test_calls_that_were_recorded_come_back(entry: AuditEntry) -> None:
+    message = sent(system_service._entry_message(entry))
+
+    assert decoding_system.audit_entry_of(message) == entry
+
+
+@pytest.mark.parametrize("hint", [None, "", "do this"])
+def test_findings_come_back(hint: str | None) -> None:
+    finding = Finding("database", False, "it is away", hint)
+    message = system_service_pb2.Finding(name="database", ok=False, detail="it is away", hint=hint)
+
+    assert decoding_system.finding_of(sent(message)) == finding
 
 
 @pytest.mark.parametrize("field", ["state", "trigger"])
