@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..domain.errors import ConfigurationError
@@ -25,7 +25,7 @@ class Credentials:
     ``cert`` and ``key`` are our own certificate and its key.
     """
 
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..domain.errors import SourceError, SpineError
+from ..domain.errors import Category, SourceError, SpineError
 from ..domain.runs import Run
 from ..v1 import dataset_service_pb2 as pb
 from .calls import Calls, build
@@ -21,6 +21,7 @@ from .runs import new_request_id
 _CHUNK = 1024 * 1024 - 64  # a message of a mebibyte, less what is around the bytes
 _ATTEMPTS = 5
 _PAUSE = 0.2  # seconds after the first failure
+_AWAY = (Category.DEPENDENCY, Category.TRANSIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Upload:
             try:
                 return self._send(calls, header, timeout)
             except SpineError as error:
-                if not error.retryable or attempt == _ATTEMPTS:
+                if error.category not in _AWAY or attempt == _ATTEMPTS:
                     raise
             pause = _PAUSE * 2.0 ** (attempt - 1)
             time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # spreads clients only

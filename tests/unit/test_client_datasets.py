@@ -223,6 +223,19 @@ def test_a_file_is_sent_again_under_the_same_id_when_the_connection_breaks(
     assert tries[0][0] == tries[1][0]
 
 
+def test_a_file_that_takes_too_long_is_not_sent_again(
+    server: ScriptedServer, client: SpineClient, tmp_path: Path
+) -> None:
+    (tmp_path / "week.csv").write_bytes(b"x")
+    late = SpineError("it took too long", category=Category.TIMEOUT)
+    server.answers[UPLOAD] = lambda _, context: fail(context, late)
+
+    with pytest.raises(SpineError, match="it took too long"):
+        client.datasets.upload(tmp_path / "week.csv", "a.b")
+
+    assert len(server.calls(UPLOAD)) == 1
+
+
 def test_a_server_that_refuses_at_once_is_not_sent_the_rest(
     server: ScriptedServer, client: SpineClient, tmp_path: Path
 ) -> None:

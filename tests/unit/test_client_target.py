@@ -65,6 +65,10 @@ def test_a_token_that_cannot_be_sent_is_refused(token: str) -> None:
         SpineClient("127.0.0.1:1", token=token)
 
 
+def test_a_token_is_not_shown() -> None:
+    assert "hunter2" not in repr(Credentials(token="hunter2"))
+
+
 def test_half_of_a_certificate_is_refused() -> None:
     for credentials in (Credentials(cert=CA), Credentials(key=CA)):
         with pytest.raises(ConfigurationError, match="belong together"):
