@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,35 +15,39 @@ from typing import Any
 
 import grpc
 import pytest
+from postgres_server import OwnServer
 
-from market_spine.adapters.inbound.grpc.messages import run_message
+from market_spine.adapters.inbound.grpc.messages_runs import run_message
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.domain.errors import ErrorContext, SourceError, SpineError
 from market_spine.domain.runs import Run, RunState
 from market_spine.v1 import run_pb2, run_service_pb2, run_service_pb2_grpc
 
-WAIT = 20.0
+WAIT = 60.0
 NOON = datetime(2025, 12, 15, 12, 0, 0, 123456, tzinfo=UTC)
-PROGRAM = """
-import sys
-from market_spine.adapters.inbound.grpc.server import serve
-from market_spine.adapters.outbound.sql.store import SqlStore
-from market_spine.application.read_runs import ReadRuns
-serve("127.0.0.1:0", ReadRuns(SqlStore(sys.argv[1])), ready=lambda port: print(port, flush=True))
-"""
+SPINE = Path(sys.executable).parent / "spine"
 
 
 @contextmanager
 def serving(url: str, log: Path) -> Iterator[Any]:
     """A stub for a server process on the database; the process ends well when it is left."""
+    environment = {
+        **{name: item for name, item in os.environ.items() if not name.startswith("SPINE_")},
+        "SPINE_HOME": str(log.parent / "home"),
+        "SPINE_DATABASE_URL": url,
+    }
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, url], stdout=subprocess.PIPE, stderr=errors, text=True
+            [SPINE, "serve", "--listen", "127.0.0.1:0", "--workers", "0"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
         )
     with process:
         try:
             assert process.stdout is not None
-            port = process.stdout.readline().strip()
+            port = process.stdout.readline().strip().rpartition(":")[2]
             assert port, log.read_text()
             with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
                 yield run_service_pb2_grpc.RunServiceStub(channel)
@@ -139,15 +145,26 @@ def test_paging_while_another_process_commits_runs(
     assert seen == list(range(25, 0, -1))
 
 
-def test_a_database_that_cannot_be_read_is_a_typed_failure(
-    store: SqlStore, url: str, tmp_path: Path
-) -> None:
-    store.close()
-    (tmp_path / "spine.db").write_bytes(b"this is no database" * 1000)
-
-    with serving(url, tmp_path / "log") as stub, pytest.raises(grpc.RpcError) as raised:
+def code(stub: Any) -> str:
+    """How a call for a run that is not there ends."""
+    with pytest.raises(grpc.RpcError) as raised:
         get(stub, "0198c5e2")
+    return str(raised.value.code().name)  # type: ignore[attr-defined]
 
-    problem: Any = raised.value
-    assert problem.code() is grpc.StatusCode.FAILED_PRECONDITION
-    assert "no SQLite database" in problem.details()
+
+def test_a_database_that_is_away_is_told_as_such_and_found_again(
+    mortal_postgres: OwnServer, tmp_path: Path
+) -> None:
+    url = mortal_postgres.url.render_as_string(hide_password=False)
+    with serving(url, tmp_path / "log") as stub:
+        assert code(stub) == "NOT_FOUND"
+
+        mortal_postgres.kill()
+        assert {code(stub) for _ in range(10)} == {"UNAVAILABLE"}
+
+        mortal_postgres.start()
+        deadline = time.monotonic() + WAIT
+        while (answer := code(stub)) != "NOT_FOUND":
+            assert answer == "UNAVAILABLE"
+            assert time.monotonic() < deadline, "the database is not found again"
+    assert "correlation id" not in (tmp_path / "log").read_text()

@@ -6,14 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_spine.adapters.inbound.grpc.messages import (
+from market_spine.adapters.inbound.grpc.messages_errors import error_message
+from market_spine.adapters.inbound.grpc.messages_runs import run_message
+from market_spine.adapters.inbound.grpc.values import (
     duration_message,
-    error_message,
-    run_message,
     value_message,
 )
 from market_spine.domain.errors import (
@@ -255,11 +254,11 @@ def test_run_has_every_field_of_the_domain() -> None:
         "ok": True,
         "none": None,
     }
-    assert MessageToDict(message.parameters) == {
+    assert {name: plain_value(value) for name, value in message.parameters.items()} == {
         "file": "a.csv",
         "force": True,
-        "weeks": [1.0, {"n": None}],
-        "big": "9007199254740993",
+        "weeks": [1, {"n": None}],
+        "big": 9007199254740993,
     }
 
 
@@ -293,7 +292,18 @@ def test_no_secret_among_the_parameters_gets_out() -> None:
     message = run_message(Run("r", "p", given_by_people, RunState.PENDING, created_at=NOON))
 
     assert b"hunter2" not in message.SerializeToString()
-    assert message.parameters["nested"]["password"] == "***"
+    nested = plain_value(message.parameters["nested"])
+    assert nested == {"password": "***", "list": ["api_key=***"]}
+
+
+def test_where_a_secret_is_kept_is_no_secret() -> None:
+    given_by_people = {"password": "env:DB_PASSWORD", "api_key": "file:/run/secrets/key"}
+
+    message = run_message(Run("r", "p", given_by_people, RunState.PENDING, created_at=NOON))
+
+    assert {name: plain_value(item) for name, item in message.parameters.items()} == (
+        given_by_people
+    )
 
 
 @given(st.dictionaries(texts, values, max_size=4))
