@@ -6,7 +6,7 @@ from sqlalchemy import Column, MetaData, String, Table
 
 from ....domain.errors import ConfigurationError
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 HEAD = REVISIONS[-1]
 
 # Stands before the revision of a target while a store is copied into it.

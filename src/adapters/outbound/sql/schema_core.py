@@ -56,6 +56,14 @@ CAPTURES = Table(
     ),
     Index("ix_captures_digest", "digest"),
 )
+# The order in which captures and what belongs to them are listed.
+Index(
+    "ix_captures_newest",
+    CAPTURES.c.period_date.desc(),
+    CAPTURES.c.segment,
+    CAPTURES.c.domain_name,
+    CAPTURES.c.sequence_no.desc(),
+)
 
 MANIFEST = Table(
     "manifest",
