@@ -351,7 +351,12 @@ def live_access(store: Store) -> None:
         (
             "SELECT * FROM captures WHERE domain_name = 'd' AND period_date = '2025-11-10'"
             " AND segment = 'OTC' ORDER BY sequence_no DESC",
-            "autoindex_captures",
+            "ix_captures_newest",
+        ),
+        (
+            "SELECT * FROM captures"
+            " ORDER BY period_date DESC, segment, domain_name, sequence_no DESC",
+            "ix_captures_newest",
         ),
         ("SELECT * FROM rejects WHERE capture_key = 1 ORDER BY reject_no", "autoindex_rejects"),
         ("SELECT * FROM manifest WHERE capture_key = 1", "autoindex_manifest"),
