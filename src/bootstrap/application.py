@@ -19,8 +19,9 @@ from .settings import INLINE, Settings, did_you_mean, load_settings, read_pools,
 
 if TYPE_CHECKING:
     from ..application.access.audit_log import AuditLog
-    from ..application.backfills import ControlBackfill, CreateBackfill, ReadBackfills
+    from ..application.backfills import CreateBackfill, ReadBackfills
     from ..application.cancel_run import CancelRun
+    from ..application.control_backfill import ControlBackfill
     from ..application.copy_store import CopyStore
     from ..application.diagnose import Diagnose
     from ..application.purge_runs import PurgeRuns

@@ -32,10 +32,11 @@ from ..application.access.authenticate import Authenticate
 from ..application.access.shared_keys import SharedKeys
 from ..application.access.tokens import CreateToken, ListTokens, RevokeToken
 from ..application.backfill_progression import BackfillProgression
-from ..application.backfills import ControlBackfill, CreateBackfill, ReadBackfills, Survey
+from ..application.backfills import CreateBackfill, ReadBackfills, Survey
 from ..application.bring_file import BringFile
 from ..application.cancel_run import CancelRun
 from ..application.catalog import Catalog
+from ..application.control_backfill import ControlBackfill
 from ..application.execute_run import ExecuteRun
 from ..application.finra_otc.datasets import finra_otc_datasets
 from ..application.finra_otc.pipelines import REFRESH_WEEK, FinraOtcPipelines

@@ -12,11 +12,11 @@ from market_spine.adapters.inbound.cli.progress import TerminalProgress
 from market_spine.adapters.outbound.execution.inline import InlineExecution
 from market_spine.adapters.outbound.sources.registry import SourceRegistry
 from market_spine.application.backfills import (
-    ControlBackfill,
     CreateBackfill,
     ReadBackfills,
 )
 from market_spine.application.cancel_run import CancelRun
+from market_spine.application.control_backfill import ControlBackfill
 from market_spine.application.purge_runs import PurgeRuns
 from market_spine.application.read_datasets import ReadDatasets
 from market_spine.application.read_runs import ReadRuns

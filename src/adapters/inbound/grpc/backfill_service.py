@@ -9,10 +9,10 @@ from typing import Any
 
 from ....application.backfills import (
     BackfillRequest,
-    ControlBackfill,
     CreateBackfill,
     ReadBackfills,
 )
+from ....application.control_backfill import ControlBackfill
 from ....application.opened_files import OpenedFiles
 from ....domain.backfills import Backfill, BackfillState, PartState
 from ....domain.partitions import PartitionState, Surveyed
