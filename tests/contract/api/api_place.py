@@ -160,6 +160,15 @@ class Server:
     def descriptors(self) -> int:
         return int(psutil.Process(self.process.pid).num_fds())
 
+    @property
+    def opened(self) -> list[str]:
+        """What the descriptors of the server stand for."""
+        found = []
+        for item in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(OSError):
+                found.append(str(item.readlink()))
+        return found
+
     def end(self) -> None:
         """The process and all that it started is gone when this returns."""
         family = [self.process.pid]
