@@ -36,12 +36,16 @@ _OK, _INTERNAL, _CANCELLED = (
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Who is let in: with ``required``, nobody without credentials."""
+    """Who is let in: with ``required``, nobody without credentials.
+
+    Without ``certificates`` clients have none, and are not asked.
+    """
 
     authenticate: Authenticate
     audit: AuditLog
     threads: Threads
     required: bool
+    certificates: bool = True
 
     async def caller(self, context: Any) -> Principal:
         """The caller by its token, else by its certificate, else the local one.
@@ -54,7 +58,7 @@ class Gate:
             if known is not None:
                 return known
             return await self.threads.do(partial(self.authenticate, bearer))
-        names = _certificate_names(context)
+        names = _certificate_names(context) if self.certificates else []
         if names:
             return self.authenticate.principal_of_certificate(names)
         if self.required:

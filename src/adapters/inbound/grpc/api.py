@@ -75,7 +75,14 @@ class ApiUses:
 class Api:
     """The services of one server."""
 
-    def __init__(self, uses: ApiUses, executor: Executor, *, demands_credentials: bool) -> None:
+    def __init__(
+        self,
+        uses: ApiUses,
+        executor: Executor,
+        *,
+        demands_credentials: bool,
+        certificates: bool = False,
+    ) -> None:
         self._uses = uses
         self._threads = Threads(executor)
         self._watchers = ThreadPoolExecutor(_WATCHING_THREADS, thread_name_prefix="watch")
@@ -83,7 +90,9 @@ class Api:
         self._queries = QueryStreams(uses.datasets.read)
         self._health = HealthService(_names())
         self.meter = CallMeter()
-        self._gate = Gate(uses.authenticate, uses.audit, self._threads, demands_credentials)
+        self._gate = Gate(
+            uses.authenticate, uses.audit, self._threads, demands_credentials, certificates
+        )
 
     @property
     def interceptors(self) -> tuple[grpc.aio.ServerInterceptor, ...]:  # type: ignore[type-arg]  # no such at run time

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 
 from .work import Threads
 
 _MOST = 200  # of one reading: the last one to be asked for waits for all of it
+_LONGEST_WAIT = 0.01  # seconds that a turn waits for more
 
 T = TypeVar("T")
 
@@ -18,7 +20,8 @@ class Gathering(Generic[T]):
     """Reads things by their ids. Whoever asks while others are being read waits for the next turn.
 
     So an answer is never older than its question, and a hundred questions cost one transaction. An
-    id that is asked for by several is read once.
+    id that is asked for by several is read once. While many ask, a turn waits for as long as the
+    last one took, so that it has more to read; who asks alone never waits.
     """
 
     def __init__(
@@ -26,31 +29,47 @@ class Gathering(Generic[T]):
     ) -> None:
         self._read = read
         self._threads = threads
-        self._asked: dict[str, asyncio.Future[T | None]] = {}
+        # Each has a future of its own: one that is gone does not take the answer from the others.
+        self._asked: dict[str, list[asyncio.Future[T | None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def get(self, item_id: str) -> T | None:
         """The thing of that id, None when there is none; raises what reading raises."""
-        asked = self._asked.get(item_id)
-        if asked is None:
-            asked = self._asked[item_id] = asyncio.get_running_loop().create_future()
+        mine: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
+        self._asked.setdefault(item_id, []).append(mine)
         if self._task is None:
             self._task = asyncio.create_task(self._work())
-        # One caller that is gone does not take the answer from the others.
-        return await asyncio.shield(asked)
+        return await mine
 
     async def _work(self) -> None:
         while self._asked:
-            taken = dict(list(self._asked.items())[:_MOST])
-            for item_id in taken:
-                del self._asked[item_id]
-            try:
-                found = await self._threads.do(partial(self._read, taken.keys()))
-            except Exception as error:  # told to everybody who asked
-                for asked in taken.values():
-                    asked.set_exception(error)
-                    asked.exception()  # it is known, even if nobody waits any more
-            else:
-                for item_id, asked in taken.items():
-                    asked.set_result(found.get(item_id))
+            taken = self._asked
+            if len(taken) > _MOST:
+                taken = dict(list(taken.items())[:_MOST])
+            self._asked = {key: own for key, own in self._asked.items() if key not in taken}
+            started = time.perf_counter()
+            await self._answer(taken)
+            if sum(map(len, taken.values())) > 1:
+                took = time.perf_counter() - started
+                await asyncio.sleep(min(took, _LONGEST_WAIT))
         self._task = None
+
+    async def _answer(self, taken: Mapping[str, list[asyncio.Future[T | None]]]) -> None:
+        try:
+            found = await self._threads.do(partial(self._read, taken.keys()))
+        except Exception as error:  # told to everybody who asked
+            for _, mine in _waiting(taken):
+                mine.set_exception(error)
+        else:
+            for item_id, mine in _waiting(taken):
+                mine.set_result(found.get(item_id))
+
+
+def _waiting(
+    taken: Mapping[str, list[asyncio.Future[T | None]]],
+) -> Iterator[tuple[str, asyncio.Future[T | None]]]:
+    """Those who still wait, with what they have asked for."""
+    for item_id, futures in taken.items():
+        for mine in futures:
+            if not mine.done():
+                yield item_id, mine

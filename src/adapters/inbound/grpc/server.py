@@ -70,7 +70,12 @@ async def _serve(
     stopping: Callable[[], None],
 ) -> None:
     stop = _stop_on_signals()
-    api = Api(uses, threads, demands_credentials=listening.demands_credentials)
+    api = Api(
+        uses,
+        threads,
+        demands_credentials=listening.demands_credentials,
+        certificates=listening.client_ca is not None,
+    )
     server = grpc.aio.server(
         interceptors=api.interceptors, options=_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS
     )
