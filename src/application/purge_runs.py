@@ -43,6 +43,10 @@ class PurgeRuns:
 
     def _batch(self, older_than: timedelta) -> Purged:
         with self.store.write() as unit:
-            purged = unit.history.purge(unit.queue.now() - older_than, _BATCH)
+            try:
+                bound = unit.queue.now() - older_than
+            except OverflowError:
+                return Purged()  # nothing is older than the calendar
+            purged = unit.history.purge(bound, _BATCH)
             unit.commit()
         return purged
