@@ -21,7 +21,8 @@ _NAME = (
 )
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 _PATTERNS = (
-    # Each with a text without which it cannot match: most have none of them, and cost nothing.
+    # Each with a text, in lower case, without which it cannot match: most texts have none of them,
+    # and cost nothing.
     # scheme://user:password@host, the password up to the last @ of the word
     (
         "://",
@@ -41,24 +42,32 @@ _PATTERNS = (
         ),
     ),
     (
-        "",
+        "authorization",
         re.compile(
             r"(?i)(?P<head>\bauthorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|basic|digest|token)\s+)?)"
             r"(?!\*\*\*|(?:bearer|basic|digest|token)\s)[^\s,;'\"]+"
         ),
     ),
-    ("", re.compile(r"(?i)(?P<head>\bbearer\s+)(?=\S{16})[A-Za-z0-9._~+/\-]+=*")),
+    ("bearer", re.compile(r"(?i)(?P<head>\bbearer\s+)(?=\S{16})[A-Za-z0-9._~+/\-]+=*")),
     # Tokens of this software (which one stays visible), and signed ones of others.
     ("spine_", re.compile(r"(?P<head>\bspine_[0-9A-Za-z\-]{36}_)[0-9a-f]{8,}")),
-    ("eyJ", re.compile(r"(?P<head>\beyJ)[\w\-]{8,}\.[\w\-]{2,}\.[\w\-]*")),
+    ("eyj", re.compile(r"(?P<head>\beyJ)[\w\-]{8,}\.[\w\-]{2,}\.[\w\-]*")),
     ("://", re.compile(r"(?i)(?P<head>https://hooks\.slack\.com/services/)(?!\*\*\*)[^\s'\"]+")),
 )
 
 
+# "pwd=x": nothing that is shorter says what is secret in it.
+_SHORTEST = 5
+
+
 def redact(text: str) -> str:
     """``text`` with passwords in URLs, key=value secrets and authorization headers masked."""
+    if len(text) < _SHORTEST:
+        return text
+    # Beyond ASCII there are letters that are alike for a pattern, and not for a text.
+    plain = text.lower() if text.isascii() else None
     for needed, pattern in _PATTERNS:
-        if needed in text:
+        if plain is None or needed in plain:
             text = pattern.sub(rf"\g<head>{MASK}", text)
     return text
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from market_spine.adapters.inbound.grpc.gathering import Gathering
+from market_spine.adapters.inbound.grpc.gathering import Gathering, SameQuestions
 from market_spine.adapters.inbound.grpc.work import Threads
 
 
@@ -86,5 +86,42 @@ def test_one_who_leaves_takes_the_answer_from_nobody() -> None:
                 await leaving
             store.go_on.release()
             assert await staying == 0
+
+    asyncio.run(scene())
+
+
+def test_the_same_question_is_answered_once_for_all_and_others_wait_for_nothing() -> None:
+    async def scene() -> None:
+        store = Store()
+        with ThreadPoolExecutor(4) as pool:
+            same: SameQuestions[int] = SameQuestions(Threads(pool))
+
+            def ask(question: str) -> asyncio.Task[int]:
+                return asyncio.create_task(
+                    same.ask(question.encode(), lambda: store.read([question])[question])
+                )
+
+            first = ask("a")
+            await begun(store)
+            later = [ask("a") for _ in range(5)]
+            other = ask("b")
+            await begun(store)
+            store.go_on.release()
+            store.go_on.release()
+            assert [await first, await other] == [0, 0]
+            await begun(store)
+            store.value = 1
+            later[0].cancel()
+            store.go_on.release()
+            assert await asyncio.gather(*later[1:]) == [1] * 4
+            assert sorted(map(sorted, store.asked)) == [["a"], ["a"], ["b"]]
+            failing = [ask("bad") for _ in range(2)]
+            for _ in range(2):
+                await begun(store)
+                store.go_on.release()
+            for task in failing:
+                with pytest.raises(ValueError, match="no"):
+                    await task
+            assert not same._asked
 
     asyncio.run(scene())

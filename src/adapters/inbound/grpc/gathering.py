@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .work import Threads
 
@@ -73,3 +73,46 @@ def _waiting(
         for mine in futures:
             if not mine.done():
                 yield item_id, mine
+
+
+class SameQuestions(Generic[T]):
+    """Answers questions that are alike by one reading: many look at the first page of a list.
+
+    Whoever asks while the same question is being answered waits for the next turn, so that an
+    answer is never older than its question. Other questions wait for nothing.
+    """
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self._asked: dict[bytes, list[asyncio.Future[Any]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def ask(self, question: bytes, answer: Callable[[], T]) -> T:
+        """What ``answer`` answers to this question; raises what it raises."""
+        mine: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        waiting = self._asked.get(question)
+        if waiting is None:
+            self._asked[question] = []
+            work = asyncio.create_task(self._work(question, answer, [mine]))
+            self._tasks.add(work)
+            work.add_done_callback(self._tasks.discard)
+        else:
+            waiting.append(mine)
+        answered: T = await mine
+        return answered
+
+    async def _work(
+        self, question: bytes, answer: Callable[[], T], asking: list[asyncio.Future[Any]]
+    ) -> None:
+        while asking:
+            try:
+                found = await self._threads.do(answer)
+            except Exception as error:  # told to everybody who asked
+                for _, mine in _waiting({"": asking}):
+                    mine.set_exception(error)
+            else:
+                for _, mine in _waiting({"": asking}):
+                    mine.set_result(found)
+            asking = self._asked[question]
+            self._asked[question] = []
+        del self._asked[question]

@@ -15,7 +15,7 @@ from ....application.retry_run import Extent, RetryRun
 from ....application.submissions import Submission
 from ....application.submit_run import SubmitRun
 from ....v1 import run_service_pb2, run_service_pb2_grpc
-from .gathering import Gathering
+from .gathering import Gathering, SameQuestions
 from .resource_names import invalid_field, pipeline_id, run_id
 from .run_reading import RunReading
 from .run_watching import RunWatching
@@ -46,6 +46,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self._threads = threads
         self._reading = RunReading(uses.read, page_key)
         self._gathering = Gathering(self._reading.responses, threads)
+        self._lists: SameQuestions[run_service_pb2.ListRunsResponse] = SameQuestions(threads)
         self._watching = watching
 
     async def SubmitRun(  # noqa: N802  # named by the protocol
@@ -68,7 +69,8 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         self, request: run_service_pb2.ListRunsRequest, context: Any
     ) -> run_service_pb2.ListRunsResponse:
         del context
-        return await self._threads.do(partial(self._reading.list, request))
+        question = request.SerializeToString(deterministic=True)
+        return await self._lists.ask(question, partial(self._reading.list, request))
 
     async def WatchRun(  # noqa: N802  # named by the protocol
         self, request: run_service_pb2.WatchRunRequest, context: Any

@@ -19,6 +19,8 @@ _INT64 = range(-(2**63), 2**63)
 _LONGEST_DURATION = 315_576_000_000  # seconds: what google.protobuf.Duration allows
 _DEEPEST_VALUE = 32
 _NANOS = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 86_400
 
 
 def value_message(value: Any) -> value_pb2.Value:
@@ -96,9 +98,11 @@ def timestamp_message(moment: datetime | None) -> timestamp_pb2.Timestamp | None
     """An aware time."""
     if moment is None:
         return None
-    message = timestamp_pb2.Timestamp()
-    message.FromDatetime(moment)
-    return message
+    # In a tenth of the time that the message's own conversion takes; a run has three or four.
+    past = moment - _EPOCH
+    return timestamp_pb2.Timestamp(
+        seconds=past.days * _DAY + past.seconds, nanos=past.microseconds * 1_000
+    )
 
 
 def date_message(day: date | None) -> Any:
