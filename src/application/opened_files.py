@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..domain.errors import Category, SpineError
+from ..domain.errors import Category, SpineError, ValidationError
 from ..ports.files import FileRoots
 from .catalog import Catalog
 
@@ -26,7 +26,8 @@ class OpenedFiles:
         """The parameters of a pipeline or workflow, each path as it really is.
 
         Raises a SpineError of category PERMISSION, which names the field of the request below
-        ``place``, for a path that is not below one of the folders.
+        ``place``, for a path that is not below one of the folders; a ValidationError for one at
+        which there is nothing.
         """
         paths = self.catalog.file_inputs(name) | set(self.of_backfills.get(name, ()))
         return {
@@ -39,14 +40,19 @@ class OpenedFiles:
             return [self._opened(item, place) for item in value]
         if value is None:
             return None
-        found = self.roots.opened(str(value))
+        try:
+            found = self.roots.opened(str(value))
+        except ValidationError as error:
+            raise ValidationError(
+                error.message, hint=error.hint, metadata={"field": place}
+            ) from error
         if found is None:
             folders = ", ".join(str(item) for item in self.roots.folders)
             raise SpineError(
                 f"{value} is not below a folder that is opened to those who ask from elsewhere",
                 category=Category.PERMISSION,
-                hint=f"these are: {folders or 'none'}; SPINE_FILE_ROOTS names more of them, and a "
-                "file can be brought by UploadFile",
+                hint=f"these are: {folders or 'none'}; SPINE_FILE_ROOTS of the server names more; "
+                "or bring the file, by spine upload or UploadFile",
                 metadata={"field": place},
             )
         return found

@@ -27,7 +27,8 @@ class FileRoots(Protocol):
     def opened(self, path: str) -> str | None:
         """The real path of a file, folder or glob; None when it leads outside of all folders.
 
-        Symbolic links are followed first. A relative path is looked for below each folder.
+        Symbolic links are followed first. A relative path is looked for below each folder. Raises
+        a ValidationError for a path below one of them at which there is nothing.
         """
         ...
 

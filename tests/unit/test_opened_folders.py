@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from market_spine.adapters.outbound.system.opened_folders import LocalFileRoots
+from market_spine.domain.errors import ValidationError
 
 
 @pytest.fixture
@@ -39,7 +40,6 @@ def roots(house: Path) -> LocalFileRoots:
         ("closed", None),
         ("closed/*", None),
         ("one/../closed/secret.csv", None),
-        ("one/missing.csv", None),
         ("", None),
         ("onewards/week.csv", None),
         ("*/week.csv", None),
@@ -58,10 +58,8 @@ def test_absolute_paths(roots: LocalFileRoots, house: Path, asked: str, found: s
         ("other.csv", "two/other.csv"),
         ("deep/week.csv", "one/deep/week.csv"),
         ("../closed/secret.csv", None),
-        ("none.csv", None),
         ("", None),
         ("week.csv\0", None),
-        ("~/week.csv", None),
     ],
 )
 def test_relative_paths_are_below_the_folders(
@@ -103,7 +101,8 @@ def test_an_opened_folder_may_be_a_link_itself(house: Path) -> None:
 def test_a_circle_of_links_is_nothing(roots: LocalFileRoots, house: Path) -> None:
     (house / "one" / "a").symlink_to(house / "one" / "b")
     (house / "one" / "b").symlink_to(house / "one" / "a")
-    assert roots.opened("a") is None
+    with pytest.raises(ValidationError, match="there is no a"):
+        roots.opened("a")
 
 
 def test_a_name_that_looks_like_a_glob_is_a_name(roots: LocalFileRoots, house: Path) -> None:
@@ -113,3 +112,34 @@ def test_a_name_that_looks_like_a_glob_is_a_name(roots: LocalFileRoots, house: P
 
 def test_without_folders_nothing_is_opened(house: Path) -> None:
     assert LocalFileRoots([]).opened(str(house / "one" / "week.csv")) is None
+
+
+@pytest.mark.parametrize("asked", ["one/missing.csv", "one/deep/missing.csv", "one/none/*.csv"])
+def test_what_is_not_there_is_told_as_such_below_the_folders(
+    roots: LocalFileRoots, house: Path, asked: str
+) -> None:
+    with pytest.raises(ValidationError, match="there is no"):
+        roots.opened(str(house / asked))
+    with pytest.raises(ValidationError, match="there is no"):
+        roots.opened(asked.removeprefix("one/") + ".not")
+
+
+def test_of_places_that_are_not_opened_it_is_not_told_what_there_is(
+    roots: LocalFileRoots, house: Path
+) -> None:
+    assert roots.opened(str(house / "closed" / "secret.csv")) is None
+    assert roots.opened(str(house / "closed" / "missing.csv")) is None
+    (house / "one" / "folder").symlink_to(house / "closed")
+    assert roots.opened(str(house / "one" / "folder" / "secret.csv")) is None
+    assert roots.opened(str(house / "one" / "folder" / "missing.csv")) is None
+
+
+def test_a_folder_is_named_as_from_where_the_server_was_started(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(house)
+    roots = LocalFileRoots([Path("one")])
+    assert roots.opened("one/week.csv") == str(house / "one" / "week.csv")
+    assert roots.opened("one") == str(house / "one")
+    assert roots.opened("week.csv") == str(house / "one" / "week.csv")
+    assert roots.opened(str(house / "closed" / "secret.csv")) is None

@@ -44,8 +44,8 @@ def create(
 ) -> None:
     """Make a token, and print it: once, because only its digest is stored.
 
-    viewer reads everything, operator submits and cancels runs, admin deletes history and reads the
-    audit log. Callers send it as 'authorization: Bearer TOKEN'.
+    viewer reads what is stored, operator submits and cancels runs, admin deletes history and reads
+    the audit log. Callers send it as 'authorization: Bearer TOKEN'.
 
     For example:
 

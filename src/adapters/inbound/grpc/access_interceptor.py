@@ -223,7 +223,8 @@ def _subject(request: Any) -> str:
             value = getattr(part, field, "")
             if isinstance(value, str) and value:
                 return value
-    return ""
+    age = getattr(request, "older_than", None)
+    return "" if age is None else f"runs that ended {age.seconds} s ago or longer"
 
 
 def _result(reply: Any) -> str | None:
@@ -231,4 +232,5 @@ def _result(reply: Any) -> str | None:
         name = getattr(getattr(reply, field, None), "name", "")
         if name:
             return str(name)
-    return None
+    deleted = getattr(reply, "runs", None)
+    return f"{deleted} runs deleted" if isinstance(deleted, int) else None

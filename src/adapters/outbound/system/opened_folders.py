@@ -6,6 +6,8 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
+from ....domain.errors import ValidationError
+
 _MOST_LOOKED_AT = 100_000
 
 
@@ -23,11 +25,19 @@ class LocalFileRoots:
         if not path or "\0" in path or ".." in Path(path).parts:
             return None
         roots = [folder.resolve() for folder in self._folders]
-        for root in roots:
-            # An absolute path replaces the root.
-            found = _real(root / path)
+        # An absolute path replaces what is before it. The last one is for who names a folder as
+        # the operator does, from where the server was started.
+        places = [*(root / path for root in roots), Path.cwd() / path]
+        for place in places:
+            found = _real(place)
             if found is not None and any(_is_below(found, folder) for folder in roots):
                 return str(found) if _stays_below(found, roots) else None
+        if any(_would_be_below(place, roots) for place in places):
+            # Of places that are not opened it is not told what there is.
+            raise ValidationError(
+                f"there is no {path} below {', '.join(map(str, self._folders))}",
+                hint="name it as it is called below one of these folders, or by its whole path",
+            )
         return None
 
 
@@ -45,6 +55,15 @@ def _real(path: Path) -> Path | None:
 
 def _is_below(path: Path, folder: Path) -> bool:
     return path == folder or folder in path.parents
+
+
+def _would_be_below(path: Path, folders: Sequence[Path]) -> bool:
+    """Whether a path at which there is nothing leads to one of the folders all the same."""
+    try:
+        followed = path.resolve()
+    except (OSError, RuntimeError):
+        return False
+    return _real(path) is None and any(_is_below(followed, folder) for folder in folders)
 
 
 def _stays_below(path: Path, roots: Sequence[Path]) -> bool:
