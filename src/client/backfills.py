@@ -20,6 +20,7 @@ from .decoding_backfills import (
 )
 from .encoding import date_message, filter_of, resource, value_messages
 from .runs import new_request_id
+from .selections import check_words
 
 _BACKFILLS: Listing[Backfill] = Listing(
     "BackfillService/ListBackfills", pb.ListBackfillsResponse, "backfills", backfill_of
@@ -75,6 +76,7 @@ class Backfills:
         The same ``request_id`` gives the same backfill; by default each call has its own. Raises a
         ValidationError when no partition is wanted.
         """
+        check_words(plan, BackfillPlan, "backfills.create")
         request = build(
             pb.CreateBackfillRequest,
             plan=_plan(pipeline, first, last, plan),
@@ -94,6 +96,7 @@ class Backfills:
         **plan: Unpack[BackfillPlan],
     ) -> BackfillSurvey:
         """Which partitions a backfill would run and which not, and why; changes nothing."""
+        check_words(plan, BackfillPlan, "backfills.survey")
         request = build(pb.SurveyBackfillRequest, plan=_plan(pipeline, first, last, plan))
         found = list(self._calls.all(_SURVEYED, request, None, timeout))
         return BackfillSurvey(

@@ -14,6 +14,7 @@ from ..v1 import dataset_service_pb2 as pb
 from .calls import LONG, Calls, Listing, build
 from .decoding_evidence import capture_of, entry_of, quality_of, reject_of
 from .encoding import date_message, filter_of, optional_resource, resource, timestamp_message
+from .selections import check_words
 from .upload import Upload
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ class Datasets:
         **wanted: Unpack[CaptureSelection],
     ) -> Iterator[Capture]:
         """Captures by partition, newest period and newest capture first."""
+        check_words(wanted, CaptureSelection, "datasets.captures")
         stage = wanted.get("stage")
         request = build(
             pb.ListCapturesRequest,
@@ -152,6 +154,7 @@ class Datasets:
         **wanted: Unpack[PartitionSelection],
     ) -> Iterator[ManifestEntry]:
         """Which stages captures have reached, newest period and newest capture first."""
+        check_words(wanted, PartitionSelection, "datasets.manifest")
         request = build(
             pb.ListManifestEntriesRequest,
             partitions=_partitions(wanted),
@@ -168,6 +171,7 @@ class Datasets:
         **wanted: Unpack[PartitionSelection],
     ) -> Iterator[Reject]:
         """Rows that were refused, newest capture first, by line."""
+        check_words(wanted, PartitionSelection, "datasets.rejects")
         request = build(
             pb.ListRejectsRequest,
             partitions=_partitions(wanted),
@@ -184,6 +188,7 @@ class Datasets:
         **wanted: Unpack[PartitionSelection],
     ) -> Iterator[QualityResult]:
         """Outcomes of checks, newest first."""
+        check_words(wanted, PartitionSelection, "datasets.quality")
         request = build(
             pb.ListQualityResultsRequest,
             partitions=_partitions(wanted),

@@ -12,6 +12,7 @@ from ..domain.errors import Category, SpineError
 from ..v1 import dataset_service_pb2 as pb
 from .calls import Calls, build
 from .encoding import date_message, resource, timestamp_message
+from .selections import check_words
 
 
 class Rows(TypedDict, total=False):
@@ -43,6 +44,7 @@ def query_batches(
     calls: Calls, dataset: str, wanted: Rows, timeout: float | None
 ) -> Iterator[pl.DataFrame]:
     """The rows in frames, as they arrive; at least one frame."""
+    check_words(wanted, Rows, "query")
     request = build(
         pb.QueryRequest,
         dataset=resource("datasets", dataset),
@@ -56,6 +58,13 @@ def query_batches(
         limit=wanted.get("limit"),
         compression=pb.QueryRequest.COMPRESSION_ZSTD,
     )
+    # Not in the generator: what cannot be asked is told where it is asked.
+    return _frames(calls, request, dataset, timeout)
+
+
+def _frames(
+    calls: Calls, request: pb.QueryRequest, dataset: str, timeout: float | None
+) -> Iterator[pl.DataFrame]:
     arrived = 0
     for message in calls.stream("DatasetService/Query", request, pb.QueryResponse, timeout):
         arrived += 1

@@ -31,6 +31,7 @@ from .encoding import (
     value_messages,
 )
 from .run_watch import RunNews, RunWatch
+from .selections import check_words
 
 _RUNS: Listing[Run] = Listing("RunService/ListRuns", pb.ListRunsResponse, "runs", run_of)
 _STEPS: Listing[RunStanding] = Listing(
@@ -119,7 +120,7 @@ class Runs:
         **wanted: Unpack[RunSelection],
     ) -> Iterator[Run]:
         """The runs that pass, at most ``limit``; pages are asked for as they are reached."""
-        return self._calls.all(_RUNS, _list_request(wanted), limit, timeout)
+        return self._calls.all(_RUNS, _list_request(wanted, "runs.list"), limit, timeout)
 
     def page(
         self,
@@ -130,7 +131,8 @@ class Runs:
         **wanted: Unpack[RunSelection],
     ) -> Page[Run]:
         """One page of the runs that pass; ``token`` is that of the page before."""
-        return self._calls.page(_RUNS, _list_request(wanted), size, token, timeout)
+        request = _list_request(wanted, "runs.page")
+        return self._calls.page(_RUNS, request, size, token, timeout)
 
     def watch(
         self,
@@ -256,7 +258,8 @@ def new_request_id() -> str:
     return str(uuid.uuid4())
 
 
-def _list_request(wanted: RunSelection) -> pb.ListRunsRequest:
+def _list_request(wanted: RunSelection, caller: str) -> pb.ListRunsRequest:
+    check_words(wanted, RunSelection, caller)
     parent = _name("runs", wanted.get("parent"))
     if parent is None and wanted.get("top_level"):
         parent = ""
