@@ -8,7 +8,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import auth, backfill, data, database, evidence, output, pipelines, run, runs, serve, submit
+from ....domain.errors import ValidationError
+from . import (
+    asking,
+    auth,
+    backfill,
+    data,
+    database,
+    evidence,
+    output,
+    pipelines,
+    run,
+    runs,
+    serve,
+    submit,
+)
 from .services import HealthCheck, ServicesFactory, Wiring
 
 _HELP = """Market-data pipelines: capture, validate, measure and publish.
@@ -47,7 +61,16 @@ class _Root(TyperGroup):
 
     def invoke(self, *args: Any, **kwargs: Any) -> Any:
         with output.errors_shown():
-            return super().invoke(*args, **kwargs)
+            try:
+                return super().invoke(*args, **kwargs)
+            except Exception as error:
+                # Only what says which option is unknown; the library's class has no public name.
+                if getattr(error, "option_name", None) != _SERVER:
+                    raise
+                raise ValidationError(
+                    "--server is an option of spine itself: it goes before the command",
+                    hint="write spine --server HOST:PORT COMMAND, or set SPINE_SERVER",
+                ) from error
 
 
 def _show_version(asked: bool) -> None:
@@ -60,10 +83,11 @@ Version = Annotated[
     bool,
     typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
 ]
+_SERVER = "--server"
 Server = Annotated[
     str | None,
     typer.Option(
-        "--server",
+        _SERVER,
         help="Ask this server, instead of a store of our own; else SPINE_SERVER.",
         metavar="HOST:PORT",
     ),
@@ -88,7 +112,7 @@ def build(services: ServicesFactory, health: HealthCheck) -> typer.Typer:
         server: Server = None,
         _version: Version = False,
     ) -> None:
-        context.obj = Wiring(services, health, server)
+        context.obj = Wiring(services, health, asking.server(server))
 
     app.command("run", context_settings=run.SETTINGS)(run.run)
     app.command("submit", context_settings=submit.SETTINGS)(submit.submit)

@@ -69,6 +69,15 @@ def wiring(context: typer.Context) -> Wiring:
     return given
 
 
+def server(text: str | None) -> str | None:
+    """The value of --server; raises a ValidationError for one that is empty."""
+    if text is None or text.strip():
+        return text
+    raise ValidationError(
+        "--server is empty", hint="give it HOST:PORT, or leave it out to ask a store of your own"
+    )
+
+
 def run_id(services: CliServices, text: str | None) -> str | None:
     """The value of an option that names a run: ``last`` and parts of an id as well."""
     if text is None:

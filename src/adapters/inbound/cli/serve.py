@@ -137,7 +137,7 @@ def health(
     The database behind it is not asked: spine doctor does that.
     """
     with output.errors_shown():
-        address, state = asking.wiring(context).health(server, timeout)
+        address, state = asking.wiring(context).health(asking.server(server), timeout)
         output.facts([("server", address), ("state", state)])
         if state != "SERVING":
             raise typer.Exit(output.EXIT_FAILED)

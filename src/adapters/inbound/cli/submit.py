@@ -40,7 +40,8 @@ def submit(
         bool, typer.Option("--force", help="Do the work although it was done before.")
     ] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Follow it to its end; exit code 1 when it fails.")
+        bool,
+        typer.Option("--wait", "--follow", help="Follow it to its end; exit code 1 when it fails."),
     ] = False,
     json: asking.Json = False,
 ) -> None:
