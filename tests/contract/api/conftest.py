@@ -16,10 +16,6 @@ from api_target import TARGET, given_target
 LOCAL = ("sqlite", "postgres")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "covers(method, *codes): a method is called, and ends so")
-
-
 def pytest_report_header() -> str:
     if TARGET:
         return f"contract: tried on {TARGET}"
