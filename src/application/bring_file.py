@@ -84,6 +84,10 @@ class BringFile:
     drop: FileDrop
     most_bytes: int
 
+    def sweep(self) -> int:
+        """Remove what was brought long ago, or not to its end; how many files those were."""
+        return self.drop.sweep()
+
     def __call__(self, announced: Announced) -> Bringing:
         """Begin to take a file; nothing is submitted before all of it is there.
 

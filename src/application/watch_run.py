@@ -95,7 +95,7 @@ class Watch:
                 break
         more = len(news) == most
         self.over = run.state.final and not more
-        return Look(run, sorted(news, key=_order), more)
+        return Look(run, _in_order(news), more)
 
     def _of(self, run: Run, where: str) -> Iterator[News]:
         self.seen += 1
@@ -150,12 +150,21 @@ def _all(read: Callable[[int], Sequence[T]], after: int) -> Iterator[T]:
             return
 
 
-def _order(news: News) -> tuple[int, float]:
-    """How runs stand comes first, then by time; how far a run is now comes last."""
-    match news.what:
-        case Run():
-            return 0, 0.0
-        case Progress():
-            return 2, 0.0
-        case _:
-            return 1, news.what.at.timestamp()
+def _in_order(news: Sequence[News]) -> list[News]:
+    """How runs stand comes first, then by time; how far a run is now comes last.
+
+    What one run tells stays in its own order, whatever the clocks said.
+    """
+    latest: dict[str, float] = {}
+    keyed: list[tuple[int, float, int]] = []
+    for number, item in enumerate(news):
+        match item.what:
+            case Run():
+                keyed.append((0, 0.0, number))
+            case Progress():
+                keyed.append((2, 0.0, number))
+            case told:
+                kind = f"{item.run.id} {type(told).__name__}"
+                latest[kind] = max(latest.get(kind, 0.0), told.at.timestamp())
+                keyed.append((1, latest[kind], number))
+    return [news[number] for _, _, number in sorted(keyed)]

@@ -18,7 +18,6 @@ _PAGE_KEY = "pages"
 
 def api_uses(container: Container, diagnose: Callable[[], Diagnose]) -> ApiUses:
     """What one server of the API needs; makes the database's schema where there is none."""
-    container.drop().sweep()
     files = container.opened_files()
     return ApiUses(
         catalog=container.catalog(),

@@ -15,6 +15,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 from .errors import ConfigurationError, ValidationError
 from .redaction import MASK
 
+_CALLED_FILES = frozenset(
+    {"file", "files", "filename", "path", "paths", "folder", "folders", "directory"}
+)
+
 
 class Required(Enum):
     """Marks a parameter that has no default."""
@@ -31,14 +35,15 @@ class Param:
 
     ``week: Annotated[date | None, Param("Monday of the week", example="2025-11-10")]``.
     The value of a ``secret`` parameter is never stored or shown. A ``file`` is the path of a file
-    or folder, as every parameter of type Path is: who asks from elsewhere may only name those that
-    the operator has opened to them.
+    or folder: who asks from elsewhere may only name those that the operator has opened to them.
+    Unless it is said, a parameter is one when its type is Path, or when it is called as one, such
+    as "file" or "folder".
     """
 
     description: str = ""
     example: str | None = None
     secret: bool = False
-    file: bool = False
+    file: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,9 @@ class ParameterSpec:
     @property
     def is_file(self) -> bool:
         """Whether a value is the path of a file or folder, or a list of them."""
-        return self.doc.file or _holds_path(self.annotation)
+        if self.doc.file is not None:
+            return self.doc.file
+        return self.name in _CALLED_FILES or _holds_path(self.annotation)
 
     @property
     def expected(self) -> str:

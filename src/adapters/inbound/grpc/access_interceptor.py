@@ -7,7 +7,7 @@ import inspect
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -104,6 +104,7 @@ class _Entry:
     rule: Rule | None
     method: str
     meter: CallMeter
+    under_way: set[asyncio.Future[Any]] = field(default_factory=set)
 
     def guarded(self, behaviour: Behaviour) -> Behaviour:
         if inspect.isasyncgenfunction(behaviour):
@@ -120,7 +121,14 @@ class _Entry:
             try:
                 caller = await self._let_in(context)
                 if self.rule is not None and self.rule.writes:
-                    reply = await self._recorded(behaviour, caller, request, context)
+                    # A client that is gone stops no thread that has begun: what becomes of it is
+                    # waited for, and noted, all the same.
+                    work = asyncio.ensure_future(
+                        self._recorded(behaviour, caller, request, context)
+                    )
+                    self.under_way.add(work)
+                    work.add_done_callback(self.under_way.discard)
+                    reply = await asyncio.shield(work)
                 else:
                     reply = await behaviour(request, context)
                 code = _OK
@@ -139,14 +147,15 @@ class _Entry:
     async def _let_in(self, context: Any) -> Principal:
         caller = await self.gate.caller(context)
         if self.rule is not None and not caller.role.allows(self.rule.role):
-            raise SpineError(
-                f"{caller.name} is {caller.role.value.lower()}, and {self.method[1:]} takes "
-                f"{self.rule.role.value.lower()}",
-                category=Category.PERMISSION,
-                hint="ask an administrator for a token with that role",
-            )
-        set_caller(caller)
+            raise _not_allowed(caller, self.rule, self.method)
+        set_caller(caller, partial(self._still_welcome, context))
         return caller
+
+    async def _still_welcome(self, context: Any) -> None:
+        """Raise as for a new call: what let a stream in may have been revoked, or have expired."""
+        caller = await self.gate.caller(context)
+        if self.rule is not None and not caller.role.allows(self.rule.role):
+            raise _not_allowed(caller, self.rule, self.method)
 
     async def _recorded(
         self, behaviour: Behaviour, caller: Principal, request: Any, context: Any
@@ -171,8 +180,7 @@ class _Entry:
             outcome = _CANCELLED
             raise
         finally:
-            # A client that is gone changes nothing about what has to be noted.
-            await asyncio.shield(self._end(entry, outcome, result))
+            await self._end(entry, outcome, result)
         return reply
 
     async def _end(self, entry: str, outcome: str, result: str | None) -> None:
@@ -181,6 +189,15 @@ class _Entry:
         except SpineError:
             # The change is made, and known to have been asked for; its caller is told of it.
             _log.exception("the outcome %s of call %s could not be recorded", outcome, entry)
+
+
+def _not_allowed(caller: Principal, rule: Rule, method: str) -> SpineError:
+    return SpineError(
+        f"{caller.name} is {caller.role.value.lower()}, and {method[1:]} takes "
+        f"{rule.role.value.lower()}",
+        category=Category.PERMISSION,
+        hint="ask an administrator for a token with that role",
+    )
 
 
 def _bearer(context: Any) -> str | None:
@@ -219,8 +236,8 @@ def _subject(request: Any) -> str:
     """What a request is about: the first of the fields that name a resource."""
     parts = (getattr(request, part, None) for part in ("plan", "header", "backfill"))
     for part in (request, *parts):
-        for field in ("name", "parent", "pipeline"):
-            value = getattr(part, field, "")
+        for name in ("name", "parent", "pipeline"):
+            value = getattr(part, name, "")
             if isinstance(value, str) and value:
                 return value
     age = getattr(request, "older_than", None)
@@ -228,8 +245,8 @@ def _subject(request: Any) -> str:
 
 
 def _result(reply: Any) -> str | None:
-    for field in ("run", "backfill"):
-        name = getattr(getattr(reply, field, None), "name", "")
+    for part in ("run", "backfill"):
+        name = getattr(getattr(reply, part, None), "name", "")
         if name:
             return str(name)
     deleted = getattr(reply, "runs", None)

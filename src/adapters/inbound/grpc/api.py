@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,6 +45,9 @@ from .system_service import SystemService, SystemUses
 from .work import Threads
 
 _WATCHING_THREADS = 2  # apart from the others: a thousand watched runs hold no call up
+
+_SWEEP_SECONDS = 3600.0
+_log = logging.getLogger(__name__)
 
 SERVICES: tuple[ServiceDescriptor, ...] = tuple(
     module.DESCRIPTOR.services_by_name[name]
@@ -131,6 +136,15 @@ class Api:
         ):
             _added(add, service, server)
         reflection.enable_server_reflection(_names(), server)
+
+    async def keep_house(self) -> None:
+        """Remove what was brought long ago, now and each hour, until it is cancelled."""
+        while True:
+            try:
+                await self._threads.do(self._uses.datasets.bring.sweep)
+            except OSError:
+                _log.exception("files that were brought long ago cannot be removed")
+            await asyncio.sleep(_SWEEP_SECONDS)
 
     def drain(self) -> None:
         """Say NOT_SERVING, and end the streams that would go on for ever."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 from ....application.bring_file import Announced, BringFile, Bringing
 from ....application.read_datasets import ReadDatasets
 from ....application.read_evidence import ReadEvidence
+from ....domain.errors import Category, SpineError
 from ....v1 import dataset_service_pb2, dataset_service_pb2_grpc
 from .evidence_reading import EvidenceReading
 from .filters import read_filter
@@ -24,6 +26,10 @@ from .work import Threads
 
 _SAME = "= !="
 _DEFAULT_PARAMETER = "file"
+MOST_UPLOADS = 32
+"""At once, of all callers: each holds a file open."""
+UPLOAD_STALL = 60.0
+"""Seconds of silence after which a file is not waited for any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
         self._evidence = EvidenceReading(uses.evidence, page_key)
         self._datasets = Pages("ListDatasets", page_key)
         self._queries = queries
+        self._uploads = 0
 
     async def GetDataset(  # noqa: N802  # named by the protocol
         self, request: dataset_service_pb2.GetDatasetRequest, context: Any
@@ -93,9 +100,25 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
         self, request_iterator: AsyncIterator[dataset_service_pb2.UploadFileRequest], context: Any
     ) -> dataset_service_pb2.UploadFileResponse:
         del context
+        if self._uploads >= MOST_UPLOADS:
+            raise SpineError(
+                f"{MOST_UPLOADS} files are being brought already",
+                category=Category.RATE_LIMIT,
+                retry_after=UPLOAD_STALL,
+                hint="bring it in a while",
+            )
+        self._uploads += 1
+        try:
+            return await self._taken(request_iterator)
+        finally:
+            self._uploads -= 1
+
+    async def _taken(
+        self, request_iterator: AsyncIterator[dataset_service_pb2.UploadFileRequest]
+    ) -> dataset_service_pb2.UploadFileResponse:
         bringing: Bringing | None = None
         try:
-            async for request in request_iterator:
+            async for request in _unless_silent(request_iterator):
                 part = request.WhichOneof("part")
                 if bringing is None and part == "header":
                     announced = _announced(request.header)
@@ -132,6 +155,27 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
         return dataset_service_pb2.ListDatasetsResponse(
             datasets=page.items, next_page_token=page.next_page_token
         )
+
+
+async def _unless_silent(
+    requests: AsyncIterator[dataset_service_pb2.UploadFileRequest],
+) -> AsyncIterator[dataset_service_pb2.UploadFileRequest]:
+    """The same requests; raises a SpineError when none comes for too long."""
+    iterator = aiter(requests)
+    while True:
+        try:
+            async with asyncio.timeout(UPLOAD_STALL):
+                request = await anext(iterator)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise SpineError(
+                f"nothing of the file came for {UPLOAD_STALL:.0f} seconds",
+                category=Category.RATE_LIMIT,
+                retry_after=1.0,
+                hint="bring it again, without a pause",
+            ) from None
+        yield request
 
 
 def _announced(header: dataset_service_pb2.FileHeader) -> Announced:

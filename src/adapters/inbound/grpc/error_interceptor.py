@@ -46,11 +46,25 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  #
         behaviour, read = getattr(handler, kind_of(handler)), handler.request_deserializer
         if read is not None:
             # Reading requests here puts malformed ones under the same rule.
-            reader = _each(read) if handler.request_streaming else read
+            typed = _typed(read)
+            reader = _each(typed) if handler.request_streaming else typed
             behaviour, read = _reading(behaviour, reader), None
         # Only of methods that there are, so that nobody fills memory with names.
         self._handlers[method] = rewrapped(handler, _guarded(behaviour, method), read)
         return self._handlers[method]
+
+
+def _typed(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def message(raw: bytes) -> Any:
+        try:
+            return read(raw)
+        except DecodeError as error:
+            raise ValidationError(
+                "the request is not a message of the type that the method takes",
+                hint="build the client from the protos of the server's version",
+            ) from error
+
+    return message
 
 
 def _each(read: Callable[[bytes], Any]) -> Callable[[Any], AsyncIterator[Any]]:
@@ -100,11 +114,6 @@ def _guarded(behaviour: Callable[..., Any], method: str) -> Callable[..., Any]:
 async def _abort(error: Exception, method: str, context: Any) -> NoReturn:
     if isinstance(error, grpc.aio.AbortError):
         raise error
-    if isinstance(error, DecodeError):
-        error = ValidationError(
-            "the request is not a message of the type that the method takes",
-            hint="build the client from the protos of the server's version",
-        )
     if isinstance(error, SpineError) and error.category is not Category.INTERNAL:
         status = status_of(error)
     else:

@@ -92,6 +92,8 @@ class Listening:
         key, chain = _read(self.tls_key), _read(self.tls_cert)
         _check_pair(self.tls_cert, self.tls_key)
         roots = None if self.client_ca is None else _read(self.client_ca)
+        if self.client_ca is not None:
+            _check_authorities(self.client_ca)
         return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=roots)
 
     def _stamps(self) -> list[float]:
@@ -124,3 +126,24 @@ def _check_pair(cert: Path, key: Path) -> None:
             hint="give the certificate with its chain, and its key without a password",
             cause=error,
         ) from error
+
+
+def _check_authorities(path: Path) -> None:
+    """With a file that names nobody gRPC would listen, and refuse everybody without a word."""
+    import ssl  # noqa: PLC0415  # only where there is TLS
+
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_verify_locations(path)
+        known = len(context.get_ca_certs()) > 0 or context.cert_store_stats()["x509"] > 0
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise _no_authority(path) from error
+    if not known:
+        raise _no_authority(path)
+
+
+def _no_authority(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} holds no certificate in PEM that could have signed those of clients",
+        hint="give the certificates of the authorities that sign your clients'",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections import Counter
 from collections.abc import AsyncGenerator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -13,15 +14,19 @@ from typing import Literal, cast
 import polars as pl
 
 from ....application.read_datasets import ReadDatasets, schema_of
+from ....domain.access import PrincipalKind
 from ....domain.datasets import DatasetQuery
 from ....domain.errors import Category, SpineError
 from ....v1 import dataset_service_pb2
+from .callers import caller_of
 from .resource_names import DATASETS, id_of, invalid_field
 from .values import date_of, moment_of
 from .work import Threads
 
 MOST_QUERIES = 4
 """Open at once: each holds a connection of the store, of which there are eight by default."""
+MOST_OF_ONE = 2
+"""Open at once for one caller, where callers are known: others want to read as well."""
 PATIENCE = 10.0
 """Seconds that a query waits until another one ends."""
 MESSAGE_BYTES = 1024 * 1024
@@ -49,6 +54,7 @@ class QueryStreams:
         self._executor = ThreadPoolExecutor(MOST_QUERIES, thread_name_prefix="query")
         self._threads = Threads(self._executor)
         self._room = asyncio.Semaphore(MOST_QUERIES)
+        self._open: Counter[str] = Counter()
 
     async def stream(
         self, request: dataset_service_pb2.QueryRequest
@@ -76,16 +82,25 @@ class QueryStreams:
 
     @asynccontextmanager
     async def _place(self) -> AsyncGenerator[None, None]:
+        caller = caller_of()
+        if caller.kind is not PrincipalKind.LOCAL and self._open[caller.name] >= MOST_OF_ONE:
+            raise _busy(f"{caller.name} has {MOST_OF_ONE} queries open already")
+        self._open[caller.name] += 1
+        try:
+            async with self._waited_for():
+                yield
+        finally:
+            self._open[caller.name] -= 1
+            if not self._open[caller.name]:
+                del self._open[caller.name]
+
+    @asynccontextmanager
+    async def _waited_for(self) -> AsyncGenerator[None, None]:
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._room.acquire()
         except TimeoutError:
-            raise SpineError(
-                f"{MOST_QUERIES} queries are open already",
-                category=Category.RATE_LIMIT,
-                retry_after=PATIENCE,
-                hint="read them to their end, or ask again in a while",
-            ) from None
+            raise _busy(f"{MOST_QUERIES} queries are open already") from None
         try:
             yield
         finally:
@@ -107,6 +122,15 @@ class _Pieces:
     def close(self) -> None:
         with self._guard:
             self._pieces.close()
+
+
+def _busy(message: str) -> SpineError:
+    return SpineError(
+        message,
+        category=Category.RATE_LIMIT,
+        retry_after=PATIENCE,
+        hint="read them to their end, or ask again in a while",
+    )
 
 
 def _pieces(frames: Iterator[pl.DataFrame], codec: Codec) -> Generator[Response, None, None]:

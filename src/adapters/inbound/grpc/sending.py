@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 from ....domain.errors import Category, SpineError
+from .callers import still_welcome
 
 STALL = 60.0
 """Seconds after which a reader that takes nothing is cut off."""
+ASKED_AGAIN = 5.0
+"""Seconds after which the next message asks whether the caller still may: tokens are revoked."""
 
 
 async def send_all(messages: AsyncGenerator[Any, None], context: Any) -> None:
     """Send them one by one, each when the reader has room for it.
 
-    Raises a SpineError of category RATE_LIMIT when it has none for too long.
+    Raises a SpineError of category RATE_LIMIT when it has none for too long, and one of category
+    PERMISSION when it is not to hear any more.
     """
+    asked = time.monotonic()
     async with aclosing(messages) as open_messages:
         async for message in open_messages:
+            if time.monotonic() - asked > ASKED_AGAIN:
+                await still_welcome()
+                asked = time.monotonic()
             try:
                 async with asyncio.timeout(STALL):
                     await context.write(message)

@@ -82,7 +82,7 @@ async def _serve(
     api.add_to(server)
     port = listening.add_port(server)
     await server.start()
-    telling = asyncio.create_task(api.meter.tell())
+    housekeeping = [asyncio.create_task(work) for work in (api.meter.tell(), api.keep_house())]
     try:
         if ready is not None:
             ready(port)
@@ -90,7 +90,8 @@ async def _serve(
         stopping()
         _log.info("draining: calls in flight have %s seconds", _GRACE)
     finally:
-        telling.cancel()
+        for work in housekeeping:
+            work.cancel()
         api.drain()
         await server.stop(_GRACE)
         api.close()
@@ -106,6 +107,7 @@ def _stop_on_signals() -> asyncio.Event:
         stop.set()
         for number in wanted:
             loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
 
     def on_windows_signal(number: int, frame: object) -> None:
         del number, frame

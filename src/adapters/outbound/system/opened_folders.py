@@ -44,10 +44,10 @@ class LocalFileRoots:
 def _real(path: Path) -> Path | None:
     """The path without links, None when there is nothing; the names of a glob stay as they are."""
     plain, pattern = path, list[str]()
-    while glob.has_magic(str(plain)) and not plain.exists():
-        pattern.insert(0, plain.name)
-        plain = plain.parent
     try:
+        while glob.has_magic(str(plain)) and not plain.exists():
+            pattern.insert(0, plain.name)
+            plain = plain.parent
         return plain.resolve(strict=True).joinpath(*pattern)
     except (OSError, RuntimeError):
         return None
@@ -70,7 +70,9 @@ def _stays_below(path: Path, roots: Sequence[Path]) -> bool:
     """Whether nothing that the folder or glob means leads out by a link."""
     if path.is_file():
         return True
-    named = path.iterdir() if path.is_dir() else map(Path, glob.iglob(str(path)))  # noqa: PTH207  # absolute
+    # As those look who read it later: ** goes down, and follows links.
+    matching = glob.iglob(str(path), recursive=True)  # noqa: PTH207  # absolute
+    named = path.iterdir() if path.is_dir() else map(Path, matching)
     for number, item in enumerate(named):
         if number == _MOST_LOOKED_AT:
             return False
