@@ -10,6 +10,7 @@ from ..domain.backfills import Backfill, BackfillPart, BackfillState, BackfillSu
 from ..domain.partitions import PartitionState, Surveyed
 from ..v1 import backfill_pb2
 from ..v1 import backfill_service_pb2 as pb
+from .accepting import day_of, member_of, members_of
 from .calls import LONG, Calls, Listing, Page, build
 from .decoding_backfills import (
     BackfillStanding,
@@ -50,7 +51,7 @@ class BackfillPlan(TypedDict, total=False):
     """
 
     parameters: Mapping[str, Any] | None
-    only: Sequence[PartitionState]
+    only: Sequence[PartitionState | str] | str
     max_active: int
     force: bool
 
@@ -64,8 +65,8 @@ class Backfills:
     def create(
         self,
         pipeline: str,
-        first: date,
-        last: date,
+        first: date | str,
+        last: date | str,
         *,
         request_id: str | None = None,
         timeout: float | None = LONG,
@@ -89,8 +90,8 @@ class Backfills:
     def survey(
         self,
         pipeline: str,
-        first: date,
-        last: date,
+        first: date | str,
+        last: date | str,
         *,
         timeout: float | None = LONG,
         **plan: Unpack[BackfillPlan],
@@ -119,7 +120,7 @@ class Backfills:
         self,
         *,
         pipeline: str | None = None,
-        state: BackfillState | None = None,
+        state: BackfillState | str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[Backfill]:
@@ -130,7 +131,7 @@ class Backfills:
         self,
         *,
         pipeline: str | None = None,
-        state: BackfillState | None = None,
+        state: BackfillState | str | None = None,
         size: int = 50,
         token: str = "",
         timeout: float | None = None,
@@ -142,7 +143,7 @@ class Backfills:
         self,
         backfill_id: str,
         *,
-        states: Collection[PartState] = (),
+        states: Collection[PartState | str] | str = (),
         limit: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[BackfillPart]:
@@ -153,7 +154,7 @@ class Backfills:
         self,
         backfill_id: str,
         *,
-        states: Collection[PartState] = (),
+        states: Collection[PartState | str] | str = (),
         size: int = 1000,
         token: str = "",
         timeout: float | None = None,
@@ -195,29 +196,38 @@ class Backfills:
         return backfill_of(answer.backfill)
 
 
-def _plan(pipeline: str, first: date, last: date, plan: BackfillPlan) -> pb.BackfillPlan:
+def _plan(
+    pipeline: str, first: date | str, last: date | str, plan: BackfillPlan
+) -> pb.BackfillPlan:
     return build(
         pb.BackfillPlan,
         pipeline=pipeline,
-        first_period=date_message(first),
-        last_period=date_message(last),
+        first_period=date_message(day_of(first, "first")),
+        last_period=date_message(day_of(last, "last")),
         parameters=value_messages(plan.get("parameters") or {}),
-        only=[f"PARTITION_STATE_{state.value}" for state in plan.get("only", ())],
+        only=[
+            f"PARTITION_STATE_{state.value}"
+            for state in members_of(plan.get("only"), PartitionState, "only")
+        ],
         max_active=plan.get("max_active"),
         force=plan.get("force"),
     )
 
 
-def _list_request(pipeline: str | None, state: BackfillState | None) -> pb.ListBackfillsRequest:
-    wanted = filter_of(("pipeline", "=", pipeline), ("state", "=", state))
+def _list_request(
+    pipeline: str | None, state: BackfillState | str | None
+) -> pb.ListBackfillsRequest:
+    wanted = filter_of(
+        ("pipeline", "=", pipeline), ("state", "=", member_of(state, BackfillState, "state"))
+    )
     return build(pb.ListBackfillsRequest, filter=wanted)
 
 
 def _parts_request(
-    backfill_id: str, states: Collection[PartState]
+    backfill_id: str, states: Collection[PartState | str] | str
 ) -> pb.ListBackfillPartitionsRequest:
     return build(
         pb.ListBackfillPartitionsRequest,
         parent=resource("backfills", backfill_id),
-        states=[f"STATE_{state.value}" for state in states],
+        states=[f"STATE_{state.value}" for state in members_of(states, PartState, "states")],
     )

@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import Message
 
 from ..domain.errors import ConfigurationError, ValidationError
+from .accepting import limit_of
 from .channel import open_channel
 from .statuses import error_of_call
 from .target import Credentials, Target
@@ -132,7 +133,15 @@ class Calls:
         limit: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[T]:
-        """The items of all pages, at most ``limit``; a page is asked for when it is reached."""
+        """The items of all pages, at most ``limit``; a page is asked for when it is reached.
+
+        Raises a ValidationError at once for a limit that is none.
+        """
+        return self._items(listing, request, limit_of(limit), timeout)
+
+    def _items(
+        self, listing: Listing[T], request: Message, limit: int | None, timeout: float | None
+    ) -> Iterator[T]:
         token, left = "", math.inf if limit is None else limit
         while left > 0:
             page = self.page(listing, request, int(min(left, PAGE_SIZE)), token, timeout)

@@ -11,6 +11,7 @@ from ..domain.captures import Capture, ManifestEntry, Reject, Stage
 from ..domain.quality import QualityResult
 from ..domain.runs import Run
 from ..v1 import dataset_service_pb2 as pb
+from .accepting import day_of, member_of, moment_of
 from .calls import LONG, Calls, Listing, build
 from .decoding_evidence import capture_of, entry_of, quality_of, reject_of
 from .encoding import date_message, filter_of, optional_resource, resource, timestamp_message
@@ -51,12 +52,12 @@ class CaptureSelection(TypedDict, total=False):
     """
 
     domain: str | None
-    first_period: date | None
-    last_period: date | None
+    first_period: date | str | None
+    last_period: date | str | None
     segment: str | None
     digest: str | None
-    as_of: datetime | None
-    stage: Stage | None
+    as_of: datetime | date | str | None
+    stage: Stage | str | None
     latest_only: bool
 
 
@@ -67,11 +68,11 @@ class PartitionSelection(TypedDict, total=False):
     """
 
     domain: str | None
-    period: date | None
+    period: date | str | None
     segment: str | None
     run: str | None
     capture: str | None
-    as_of: datetime | None
+    as_of: datetime | date | str | None
 
 
 class Datasets:
@@ -132,15 +133,15 @@ class Datasets:
     ) -> Iterator[Capture]:
         """Captures by partition, newest period and newest capture first."""
         check_words(wanted, CaptureSelection, "datasets.captures")
-        stage = wanted.get("stage")
+        stage = member_of(wanted.get("stage"), Stage, "stage")
         request = build(
             pb.ListCapturesRequest,
             domain=wanted.get("domain"),
-            first_period=date_message(wanted.get("first_period")),
-            last_period=date_message(wanted.get("last_period")),
+            first_period=date_message(day_of(wanted.get("first_period"), "first_period")),
+            last_period=date_message(day_of(wanted.get("last_period"), "last_period")),
             segment=wanted.get("segment"),
             digest=wanted.get("digest"),
-            as_of=timestamp_message(wanted.get("as_of")),
+            as_of=timestamp_message(moment_of(wanted.get("as_of"), "as_of")),
             stage=None if stage is None else f"STAGE_{stage.value}",
             latest_only=wanted.get("latest_only"),
         )
@@ -158,7 +159,7 @@ class Datasets:
         request = build(
             pb.ListManifestEntriesRequest,
             partitions=_partitions(wanted),
-            as_of=timestamp_message(wanted.get("as_of")),
+            as_of=timestamp_message(moment_of(wanted.get("as_of"), "as_of")),
         )
         return self._calls.all(_MANIFEST, request, limit, timeout)
 
@@ -176,7 +177,7 @@ class Datasets:
             pb.ListRejectsRequest,
             partitions=_partitions(wanted),
             reason=reason,
-            as_of=timestamp_message(wanted.get("as_of")),
+            as_of=timestamp_message(moment_of(wanted.get("as_of"), "as_of")),
         )
         return self._calls.all(_REJECTS, request, limit, timeout)
 
@@ -192,7 +193,7 @@ class Datasets:
         request = build(
             pb.ListQualityResultsRequest,
             partitions=_partitions(wanted),
-            as_of=timestamp_message(wanted.get("as_of")),
+            as_of=timestamp_message(moment_of(wanted.get("as_of"), "as_of")),
         )
         return self._calls.all(_QUALITY, request, limit, timeout)
 
@@ -231,7 +232,7 @@ def _partitions(wanted: PartitionSelection) -> pb.PartitionSelection:
     return build(
         pb.PartitionSelection,
         domain=wanted.get("domain"),
-        period=date_message(wanted.get("period")),
+        period=date_message(day_of(wanted.get("period"), "period")),
         segment=wanted.get("segment"),
         run=optional_resource("runs", wanted.get("run")),
         capture=optional_resource("captures", wanted.get("capture")),

@@ -10,6 +10,7 @@ import polars as pl
 
 from ..domain.errors import Category, SpineError
 from ..v1 import dataset_service_pb2 as pb
+from .accepting import day_of, limit_of, moment_of, texts_of
 from .calls import Calls, build
 from .encoding import date_message, resource, timestamp_message
 from .selections import check_words
@@ -21,15 +22,16 @@ class Rows(TypedDict, total=False):
     ``columns`` come in this order. Periods are inclusive; ``segment`` is the second part of the
     partition's key, for FINRA the tier. ``equals`` compares columns with values written as text.
     ``as_of`` asks for what was known then; at most ``limit`` rows come, newest period first.
+    Dates and times may be ISO text; a day alone asks for what was known at its end, in UTC.
     """
 
-    columns: Sequence[str]
-    first_period: date | None
-    last_period: date | None
+    columns: Sequence[str] | str
+    first_period: date | str | None
+    last_period: date | str | None
     segment: str | None
-    symbols: Sequence[str]
+    symbols: Sequence[str] | str
     equals: Mapping[str, str]
-    as_of: datetime | None
+    as_of: datetime | date | str | None
     limit: int | None
 
 
@@ -48,14 +50,14 @@ def query_batches(
     request = build(
         pb.QueryRequest,
         dataset=resource("datasets", dataset),
-        columns=wanted.get("columns"),
-        first_period=date_message(wanted.get("first_period")),
-        last_period=date_message(wanted.get("last_period")),
+        columns=texts_of(wanted.get("columns"), "columns"),
+        first_period=date_message(day_of(wanted.get("first_period"), "first_period")),
+        last_period=date_message(day_of(wanted.get("last_period"), "last_period")),
         segment=wanted.get("segment"),
-        symbols=wanted.get("symbols"),
+        symbols=texts_of(wanted.get("symbols"), "symbols"),
         equals=wanted.get("equals"),
-        as_of=timestamp_message(wanted.get("as_of")),
-        limit=wanted.get("limit"),
+        as_of=timestamp_message(moment_of(wanted.get("as_of"), "as_of")),
+        limit=limit_of(wanted.get("limit")),
         compression=pb.QueryRequest.COMPRESSION_ZSTD,
     )
     # Not in the generator: what cannot be asked is told where it is asked.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, TypedDict, Unpack
 
 from ..domain.captures import LineageEdge
@@ -12,6 +12,7 @@ from ..domain.errors import Category
 from ..domain.run_statistics import Purged, StatisticsReport
 from ..domain.runs import LogLine, Run, RunEvent, RunState, Trigger
 from ..v1 import run_service_pb2 as pb
+from .accepting import member_of, moment_of
 from .calls import LONG, Calls, Listing, Page, build
 from .decoding_runs import (
     RunStanding,
@@ -50,21 +51,21 @@ class RunSelection(TypedDict, total=False):
 
     ``parent``, ``retry_of`` and ``backfill`` are ids; ``top_level`` keeps runs that are part of no
     other. ``since`` (inclusive) and ``until`` (exclusive) bound the time of creation. Runs come
-    newest first unless ``oldest_first``.
+    newest first unless ``oldest_first``. Times may be ISO text; a day alone is meant as a whole.
     """
 
     pipeline: str | None
-    state: RunState | None
-    trigger: Trigger | None
-    category: Category | None
+    state: RunState | str | None
+    trigger: Trigger | str | None
+    category: Category | str | None
     partition: str | None
     parent: str | None
     top_level: bool
     step: str | None
     retry_of: str | None
     backfill: str | None
-    since: datetime | None
-    until: datetime | None
+    since: datetime | date | str | None
+    until: datetime | date | str | None
     oldest_first: bool
 
 
@@ -223,8 +224,8 @@ class Runs:
     def statistics(
         self,
         *,
-        since: datetime | None = None,
-        until: datetime | None = None,
+        since: datetime | date | str | None = None,
+        until: datetime | date | str | None = None,
         pipeline: str | None = None,
         parts: bool = False,
         timeout: float | None = LONG,
@@ -234,8 +235,8 @@ class Runs:
         """
         request = build(
             pb.GetRunStatisticsRequest,
-            start_time=timestamp_message(since),
-            end_time=timestamp_message(until),
+            start_time=timestamp_message(moment_of(since, "since", time.min)),
+            end_time=timestamp_message(moment_of(until, "until")),
             pipeline=pipeline,
             include_parts=parts,
         )
@@ -267,16 +268,16 @@ def _list_request(wanted: RunSelection, caller: str) -> pb.ListRunsRequest:
         pb.ListRunsRequest,
         filter=filter_of(
             ("pipeline", "=", wanted.get("pipeline")),
-            ("state", "=", wanted.get("state")),
-            ("trigger", "=", wanted.get("trigger")),
-            ("category", "=", wanted.get("category")),
+            ("state", "=", member_of(wanted.get("state"), RunState, "state")),
+            ("trigger", "=", member_of(wanted.get("trigger"), Trigger, "trigger")),
+            ("category", "=", member_of(wanted.get("category"), Category, "category")),
             ("partition", "=", wanted.get("partition")),
             ("parent_run", "=", parent),
             ("step", "=", wanted.get("step")),
             ("retry_of", "=", _name("runs", wanted.get("retry_of"))),
             ("backfill", "=", _name("backfills", wanted.get("backfill"))),
-            ("create_time", ">=", wanted.get("since")),
-            ("create_time", "<", wanted.get("until")),
+            ("create_time", ">=", moment_of(wanted.get("since"), "since", time.min)),
+            ("create_time", "<", moment_of(wanted.get("until"), "until")),
         ),
         order_by="create_time" if wanted.get("oldest_first") else "",
     )
