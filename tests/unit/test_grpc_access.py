@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +14,7 @@ import grpc
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 
+from market_spine.adapters.inbound.grpc import sending
 from market_spine.adapters.inbound.grpc.access_interceptor import AccessInterceptor, Gate
 from market_spine.adapters.inbound.grpc.access_rules import Rule, rules_of
 from market_spine.adapters.inbound.grpc.api import RULES, SERVICES
@@ -27,6 +28,7 @@ from market_spine.adapters.outbound.system.runtime import (
 )
 from market_spine.application.access.audit_log import AuditLog
 from market_spine.application.access.authenticate import Authenticate
+from market_spine.application.access.token_cache import TokenCache
 from market_spine.application.access.tokens import CreateToken, RevokeToken
 from market_spine.domain.access import AuditFilter, Role
 from market_spine.domain.errors import ConfigurationError, LoadError, SpineError, ValidationError
@@ -278,3 +280,63 @@ def test_a_method_that_says_nothing_keeps_the_server_from_starting() -> None:
     pool.Add(file)
     with pytest.raises(ConfigurationError, match=r"/forgotten\.Service/Do"):
         rules_of([pool.FindServiceByName("forgotten.Service")])
+
+
+def test_a_client_that_gives_up_changes_nothing_about_what_is_noted() -> None:
+    house = House()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def method(request: Any, context: Any) -> Any:
+        begun.set()
+        await go_on.wait()
+        return run_service_pb2.CancelRunResponse(run=run_pb2.Run(name="runs/7"))
+
+    async def scene() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            authenticate = Authenticate(house.store, SystemClock())
+            gate = Gate(authenticate, house.audit, Threads(pool), required=False)
+            interceptor = AccessInterceptor(gate, {METHOD: Rule(Role.OPERATOR, True)}, house.meter)
+            handler = grpc.unary_unary_rpc_method_handler(method)
+            details = cast("grpc.HandlerCallDetails", SimpleNamespace(method=METHOD))
+            guarded = await interceptor.intercept_service(_found(handler), details)
+            call = asyncio.create_task(guarded.unary_unary(REQUEST, Context()))
+            await begun.wait()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert [item[3] for item in house.entries()] == [None], "it is still executed"
+            go_on.set()
+            while house.entries()[0][3] is None:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(scene())
+    assert house.entries() == [("local", METHOD[1:], "runs/1", "OK", "runs/7")]
+
+
+def test_a_stream_ends_once_its_token_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "ASKED_AGAIN", 0.0)
+    house = House()
+    make = CreateToken(house.store, SystemClock(), UuidIds(), SystemUnguessable())
+    token, text = make("t", Role.VIEWER, None)
+    sent: list[int] = []
+
+    async def messages() -> AsyncGenerator[int, None]:
+        for number in range(3):
+            yield number
+
+    class Reader(Context):
+        async def write(self, message: int) -> None:
+            sent.append(message)
+            RevokeToken(house.store, SystemClock())(token.id)
+
+    async def method(request: Any, context: Any) -> Any:
+        await sending.send_all(messages(), context)
+
+    house._method = method  # type: ignore[method-assign]
+    # Nothing is remembered: else it would be let in for some seconds more.
+    monkeypatch.setattr(Authenticate, "remembered", lambda *_: None)
+    monkeypatch.setattr(TokenCache, "get", lambda *_: None)
+    reader = Reader((("authorization", f"Bearer {text}"),))
+    with pytest.raises(SpineError, match="revoked"):
+        house.call(reader, Rule(Role.VIEWER, False))
+    assert sent == [0]

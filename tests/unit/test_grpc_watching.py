@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -330,5 +330,19 @@ def test_positions_that_cannot_be_are_refused(fields: dict[str, Any], field_name
         with pytest.raises(SpineError) as caught:
             await everything(watching.watch(request(**fields)))
         assert caught.value.context.metadata["field"] == field_name
+
+    play(scene)
+
+
+def test_a_clock_that_steps_back_loses_no_line_and_no_event() -> None:
+    async def scene(history: History, watching: RunWatching) -> None:
+        for number in range(1, 12):
+            at = T0 + timedelta(seconds=-2 if number > 5 else 0)
+            history.said["w"].append(LogLine("w", number, at, "INFO", "line"))
+            history.told["w"].append(RunEvent("w", EventKind.CLAIMED, at, key=number))
+        history.run = replace(history.run, state=RunState.SUCCEEDED)
+        told = await everything(watching.watch(request()))
+        assert numbers(told, "w", "line") == list(range(1, 12))
+        assert numbers(told, "w", "event") == list(range(1, 12))
 
     play(scene)

@@ -143,3 +143,18 @@ def test_a_folder_is_named_as_from_where_the_server_was_started(
     assert roots.opened("one") == str(house / "one")
     assert roots.opened("week.csv") == str(house / "one" / "week.csv")
     assert roots.opened(str(house / "closed" / "secret.csv")) is None
+
+
+def test_two_stars_do_not_lead_out_by_a_link_below(roots: LocalFileRoots, house: Path) -> None:
+    (house / "one" / "deep" / "out").symlink_to(house / "closed")
+    for asked in ("**/secret.csv", "de*/**/*.csv", "**", "**/*"):
+        assert roots.opened(asked) is None, asked
+        assert roots.opened(str(house / "one" / asked)) is None, asked
+
+
+@pytest.mark.parametrize("asked", ["*" * 2000, "[" * 1000, "[[]" * 300, "a/" * 2000])
+def test_a_name_that_no_system_takes_is_none(roots: LocalFileRoots, asked: str) -> None:
+    try:
+        assert roots.opened(asked) is None
+    except ValidationError as error:
+        assert "there is no" in error.message  # noqa: PT017  # either answer is right

@@ -184,3 +184,27 @@ def test_a_bad_pipeline_name_is_refused_when_declared(name: str) -> None:
 def test_the_description_is_the_first_paragraph_and_the_function_stays_callable() -> None:
     assert all_types.description == "Has one parameter of each type."
     assert all_types(None, 1) is None
+
+
+@pipeline("tests.files")
+def files(
+    context: Any,
+    file: str,
+    where: Path,
+    parts: tuple[Path, ...],
+    other: Annotated[str, Param(file=True)],
+    path: Annotated[str, Param("of an XML element", file=False)],
+    folder: str | None = None,
+    week: str = "",
+) -> None:
+    """Takes paths by their type, by their name and by what is said of them."""
+
+
+def test_a_parameter_is_a_file_by_its_type_its_name_or_what_is_said_of_it() -> None:
+    assert [spec.name for spec in files.parameters if spec.is_file] == [
+        "file",
+        "where",
+        "parts",
+        "other",
+        "folder",
+    ]
