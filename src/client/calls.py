@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from ..domain.errors import ConfigurationError, ValidationError
 from .accepting import limit_of
-from .channel import open_channel
+from .channel import files_of, open_channel
 from .statuses import error_of_call
 from .target import Credentials, Target
 
@@ -54,6 +54,8 @@ class Calls:
     """Calls over one channel, which is opened for the first of them. Safe to share by threads."""
 
     def __init__(self, target: Target, credentials: Credentials, timeout: float) -> None:
+        """Raises a ConfigurationError for files of credentials that cannot be used."""
+        files_of(credentials)
         self._target = target
         self._credentials = credentials
         self._timeout = timeout

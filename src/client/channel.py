@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import os
 from typing import Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from ..domain.errors import ConfigurationError
 from ..v1 import (
     backfill_service_pb2,
     dataset_service_pb2,
@@ -19,6 +18,7 @@ from ..v1 import (
     system_service_pb2,
     workflow_service_pb2,
 )
+from .pem import certificates_in, key_in
 from .target import Credentials, Target
 
 SERVICES: tuple[ServiceDescriptor, ...] = tuple(
@@ -63,17 +63,28 @@ def open_channel(target: Target, credentials: Credentials) -> grpc.Channel:
     """A channel, which connects when it is first used; raises a ConfigurationError for a file that
     cannot be read.
     """
+    # gRPC's core writes lines of its own to stderr for each failed handshake, of which the error
+    # tells already. It reads this when it starts, with the first channel.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     options = [*_OPTIONS, ("grpc.service_config", service_config())]
     if target.local:
         options.append(("grpc.enable_http_proxy", 0))
     if not target.tls:
         return grpc.insecure_channel(target.address, options)
-    tls = grpc.ssl_channel_credentials(
-        root_certificates=_read(credentials.ca, "the file with trusted certificates"),
-        private_key=_read(credentials.key, "the key of the client certificate"),
-        certificate_chain=_read(credentials.cert, "the client certificate"),
-    )
+    tls = grpc.ssl_channel_credentials(*files_of(credentials))
     return grpc.secure_channel(target.address, tls, options)
+
+
+def files_of(credentials: Credentials) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """What is in the files of the authority, our key and our certificate, where they are given.
+
+    Raises a ConfigurationError for a file that cannot be read or is no PEM.
+    """
+    return (
+        certificates_in(credentials.ca, "the file with trusted certificates"),
+        key_in(credentials.key, "the key of the client certificate"),
+        certificates_in(credentials.cert, "the client certificate"),
+    )
 
 
 def service_config() -> str:
@@ -97,16 +108,3 @@ def is_repeatable(method: MethodDescriptor) -> bool:
     if options.idempotency_level in _REPEATABLE:
         return True
     return _REQUEST_ID in method.input_type.fields_by_name and not method.client_streaming
-
-
-def _read(file: Path | None, what: str) -> bytes | None:
-    if file is None:
-        return None
-    try:
-        return Path(file).read_bytes()
-    except OSError as error:
-        raise ConfigurationError(
-            f"{what} cannot be read: {file}: {error.strerror or error}",
-            hint="give the path of a PEM file that this user may read",
-            cause=error,
-        ) from error

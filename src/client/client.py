@@ -53,7 +53,9 @@ class SpineClient:
         timeout: float = _TIMEOUT,
     ) -> None:
         """Raises a ConfigurationError for a target or credentials that cannot be."""
-        credentials = Credentials(token, _path(ca), _path(cert), _path(key))
+        credentials = Credentials(
+            None if token is None else token.strip(), _path(ca), _path(cert), _path(key)
+        )
         found = target_of(target, credentials, insecure)
         self._calls = Calls(found, credentials, timeout)
 

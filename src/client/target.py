@@ -85,7 +85,7 @@ def _is_local(address: str) -> bool:
     match = _ADDRESS.fullmatch(address)
     if match is None or not 0 < int(match["port"]) <= _HIGHEST_PORT:
         raise ConfigurationError(
-            f"{address!r} is not the address of a server",
+            f"{address!r} is not the address of a server: {_fault(address)}",
             hint=f"give host and port, for example {DEFAULT_TARGET}",
         )
     if match["host"] == "localhost":
@@ -94,3 +94,20 @@ def _is_local(address: str) -> bool:
         return ipaddress.ip_address(match["host"].strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _fault(address: str) -> str:
+    if "://" in address:
+        return f"leave out {address.partition('://')[0]}://"
+    if "@" in address or "/" in address:
+        return "it has more than a host and a port"
+    if address != address.strip() or " " in address:
+        return "it has blanks or line ends"
+    host, mark, port = address.rpartition(":")
+    if not mark or not port:
+        return "the port is missing"
+    if not host:
+        return "the host is missing"
+    if ":" in host and not host.startswith("["):
+        return "an IPv6 address stands in brackets, as in [::1]:50051"
+    return f"the port is a number from 1 to {_HIGHEST_PORT}"

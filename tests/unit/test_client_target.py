@@ -59,7 +59,7 @@ def test_what_is_no_address_is_refused(address: str) -> None:
         SpineClient(address)
 
 
-@pytest.mark.parametrize("token", ["", "two words", "line\n", "tokén", "\x00"])
+@pytest.mark.parametrize("token", ["", "two words", "li\nne", "tokén", "\x00"])
 def test_a_token_that_cannot_be_sent_is_refused(token: str) -> None:
     with pytest.raises(ConfigurationError, match="the token is empty"):
         SpineClient("127.0.0.1:1", token=token)
@@ -80,9 +80,31 @@ def test_certificates_and_no_tls_contradict_each_other() -> None:
         target_of("127.0.0.1:1", Credentials(ca=CA), insecure=True)
 
 
-def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with (
-        SpineClient("127.0.0.1:1", ca=tmp_path / "none.pem") as client,
-        pytest.raises(ConfigurationError, match=r"none\.pem: No such file"),
-    ):
-        client.runs.get("r1")
+def test_a_certificate_that_cannot_be_used_is_named_before_anything_is_called(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.pem: No such file"):
+        SpineClient("127.0.0.1:1", ca=tmp_path / "none.pem")
+
+    (tmp_path / "bad.pem").write_text("hello")
+    with pytest.raises(ConfigurationError, match=r"no certificate as PEM: .*bad\.pem"):
+        SpineClient("127.0.0.1:1", ca=tmp_path / "bad.pem")
+
+
+def test_a_token_as_it_stands_in_a_file_is_taken() -> None:
+    SpineClient("127.0.0.1:1", token="spt_secret\n").close()
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("spine.example", "the port is missing"),
+        ("host:", "the port is missing"),
+        ("http://host:80", "leave out http://"),
+        ("host:65536", "the port is a number"),
+        ("::1:50051", "in brackets"),
+    ],
+)
+def test_it_is_said_what_is_wrong_with_an_address(address: str, fault: str) -> None:
+    with pytest.raises(ConfigurationError, match=fault):
+        SpineClient(address)
