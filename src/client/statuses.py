@@ -11,7 +11,7 @@ from google.rpc import (  # type: ignore[import-untyped]  # ships no py.typed
 )
 from grpc_status import rpc_status
 
-from ..domain.errors import Category, SpineError
+from ..domain.errors import Category, ConfigurationError, SpineError
 from ..v1 import error_pb2
 from .decoding_errors import error_of
 from .decoding_values import set_seconds
@@ -38,6 +38,37 @@ _HINTS = {
     grpc.StatusCode.PERMISSION_DENIED: "ask the server's administrator for a role that may do it",
     grpc.StatusCode.UNIMPLEMENTED: "server and client are of different versions: update the older",
 }
+_NAMED_CA = "give ca= (--server-ca, SPINE_SERVER_CA) with the certificate of its authority"
+_NO_CONNECTION = "failed to connect to all addresses"
+_HANGS_UP = ": Socket closed"
+_TLS_FAULTS = (
+    # What gRPC's core says of the last connection that it tried, the meaning, and what to do.
+    (
+        "WRONG_VERSION_NUMBER",
+        "the server there speaks no TLS",
+        "start the server with --tls-cert and --tls-key, or leave out certificates and, where "
+        "nobody can overhear, say insecure=True",
+    ),
+    (
+        "Hostname Verification Check failed",
+        "the certificate of the server is for another name",
+        "call the server by a name that is in its certificate",
+    ),
+    ("CERTIFICATE_VERIFY_FAILED", "nobody known has signed the server's certificate", _NAMED_CA),
+    ("self signed", "nobody known has signed the server's certificate", _NAMED_CA),
+    (
+        "Failed to create security handshaker",
+        "a file of certificates or keys is broken, or the key belongs to another certificate",
+        "see that the files of ca=, cert= and key= are whole, and that cert and key are a pair",
+    ),
+    (
+        _HANGS_UP,
+        "the server hangs up before it has said anything, as one does that demands TLS or a "
+        "client certificate",
+        f"{_NAMED_CA}, and cert= and key= where it asks for them",
+    ),
+    ("Failed parsing HTTP/2", "what is there speaks no gRPC without TLS", _NAMED_CA),
+)
 _TOO_LARGE = "larger than max"
 
 
@@ -112,6 +143,15 @@ def _from_code(code: grpc.StatusCode, text: str, method: str, address: str) -> S
     hint = _HINTS.get(code)
     message = f"{method} at {address} failed: {code.name}: {text}".removesuffix(": ")
     if code is grpc.StatusCode.UNAVAILABLE:
+        for sign, wrong, remedy in _TLS_FAULTS:
+            if sign in text and _NO_CONNECTION in text:
+                return ConfigurationError(
+                    f"the connection to {address} cannot be protected as asked for: {wrong}",
+                    hint=remedy,
+                    # A server or proxy that starts may hang up too, for a moment.
+                    retryable=sign == _HANGS_UP,
+                    metadata={"code": code.name, "told": text},
+                )
         message = f"no server answers at {address}: {text}"
         hint = f"see that it runs; 'spine serve --listen {address}' starts one on its machine"
     elif code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in text:
