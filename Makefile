@@ -6,7 +6,7 @@ PROTOS := $(wildcard proto/market_spine/v1/*.proto)
 SAMPLE := sample
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test check unit db2 api bench chaos calendars clean setup
+.PHONY: help run test check unit db2 contract fuzz api bench chaos calendars clean setup
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -43,12 +43,30 @@ check: $(VENV)/.dev ## Lint, format, types, layers and protos
 	$(BIN)/mypy src
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
+	@# What clients rely on may grow, but neither change nor go.
+	@if git rev-parse --quiet --verify refs/heads/main >/dev/null 2>&1; then \
+	  echo "$(BIN)/buf breaking --against '.git#branch=main'"; \
+	  $(BIN)/buf breaking --against '.git#branch=main'; \
+	else echo "buf breaking: SKIPPED, there is no git repository with a branch main to compare with"; fi
 
 unit: $(VENV)/.dev ## All tests but those of Db2, over SQLite and a real PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 db2: $(VENV)/.dev ## The tests of Db2, in a process of their own; the last lines tell what they ran on
 	$(BIN)/python -m pytest tests/db2
+
+# A target gets runs, backfills and invented files: it should be a server for trying things out.
+# Tokens stand in no command, so that make does not show them.
+contract: export SPINE_TEST_TARGET = $(TARGET)
+contract: export SPINE_TEST_CA = $(TARGET_CA)
+contract: export SPINE_TEST_TOKEN_ADMIN = $(TOKEN_ADMIN)
+contract: export SPINE_TEST_TOKEN_OPERATOR = $(TOKEN_OPERATOR)
+contract: export SPINE_TEST_TOKEN_VIEWER = $(TOKEN_VIEWER)
+contract: $(VENV)/.dev ## Try the contract of the API on servers of its own, or on TARGET=host:port
+	$(BIN)/python -m pytest tests/contract/api
+
+fuzz: $(VENV)/.dev ## Send ten times as many arbitrary messages to every method as the tests do
+	SPINE_TEST_FUZZ=2000 $(BIN)/python -m pytest tests/contract/api/test_api_fuzz.py
 
 api: $(VENV)/.dev ## Write docs/api.md, the reference of the API, from the protos
 	$(BIN)/python docs/generate_api.py

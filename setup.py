@@ -53,9 +53,11 @@ class BuildWithProtos(build_py):
         super().run()
 
 
-if len(sys.argv) > 1 and sys.argv[1] == "generate":
-    generate(ROOT / "src")
-else:
+def main() -> None:
+    """Build the package, or with ``generate`` only the API modules, into src or another folder."""
+    if sys.argv[1:2] == ["generate"]:
+        generate(Path(sys.argv[2]) if sys.argv[2:] else ROOT / "src")
+        return
     (ROOT / "src" / "v1").mkdir(exist_ok=True)
     setup(
         packages=[
@@ -70,3 +72,7 @@ else:
         },
         cmdclass={"build_py": BuildWithProtos},
     )
+
+
+if __name__ == "__main__":
+    main()
