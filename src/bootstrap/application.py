@@ -51,6 +51,11 @@ class Application:
         self.settings = settings
         self.container = build_container(settings, progress)
 
+    @property
+    def server(self) -> None:
+        """It is a store that answers."""
+        return
+
     def run_pipeline(self) -> RunPipeline:
         from .execution import local_processes
 

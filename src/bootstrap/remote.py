@@ -51,6 +51,11 @@ class RemoteApplication:
         self._server = settings.server
         self._client = connected(settings)
 
+    @property
+    def server(self) -> str:
+        """The address of the server."""
+        return self._server
+
     def close(self) -> None:
         """End the connection."""
         self._client.close()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ....domain.captures import CaptureFilter, Stage
+from .commands import command
 
 if TYPE_CHECKING:
     from ....domain.datasets import DatasetQuery, DatasetSpec
@@ -18,7 +19,8 @@ def reason(evidence: EvidenceReader, spec: DatasetSpec, query: DatasetQuery) -> 
         return "a limit of 0 asks for no rows"
     every = CaptureFilter(domain=spec.domain)
     if not evidence.captures(replace(every, limit=1)):
-        return f"nothing of {spec.domain} has been captured yet; spine pipelines list shows how"
+        how = command("pipelines list")
+        return f"nothing of {spec.domain} has been captured yet; {how} shows how"
     known = replace(every, as_of=query.as_of)
     if not evidence.captures(replace(known, limit=1)):
         first = min(capture.captured_at for capture in evidence.captures(every))
@@ -37,13 +39,13 @@ def reason(evidence: EvidenceReader, spec: DatasetSpec, query: DatasetQuery) -> 
     if not evidence.captures(replace(asked, stage=Stage.MEASURED, limit=1)):
         return (
             "what was captured is not measured, or is blocked by its quality; "
-            "see spine manifest list and spine quality list --failed"
+            f"see {command('manifest list')} and {command('quality list --failed')}"
         )
     if query.symbol is not None or query.equals:
         return "no row matches the filters"
     return (
         f"{spec.name} has no rows for what was captured: it may need more weeks; "
-        "see spine quality list --failed"
+        f"see {command('quality list --failed')}"
     )
 
 

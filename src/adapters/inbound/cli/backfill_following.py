@@ -13,6 +13,8 @@ import typer
 from ....domain.backfills import BackfillState, PartState
 from ....domain.errors import SpineError
 from . import backfill_view, output
+from .commands import command
+from .outage import Outage
 from .run_words import moment
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 _PAUSE = 0.5  # seconds
-_LONGEST_SILENCE = 120  # looks that may fail one after the other
 _PATIENCE = 10  # looks in which nothing is over
 _LIVE = (PartState.PLANNED, PartState.ACTIVE)
 
@@ -77,8 +78,8 @@ def wait(services: CliServices, backfill: Backfill, *, json: bool) -> None:
         final = until_over(BackfillWatch(reader, backfill.id), _silent if json else _show)
     except KeyboardInterrupt as interrupt:
         output.note(
-            f"not followed any more: spine backfill show {backfill.id} --follow goes on with it, "
-            f"spine backfill cancel {backfill.id} ends it"
+            f"not followed any more: {command(f'backfill show {backfill.id} --follow')} goes on "
+            f"with it, {command(f'backfill cancel {backfill.id}')} ends it"
         )
         raise typer.Exit(output.EXIT_INTERRUPTED) from interrupt
     if json:
@@ -97,23 +98,26 @@ def until_over(
 ) -> Backfill:
     """Look until the backfill is final and nothing of it is live; the backfill as it is then."""
     sleep = pause or time.sleep
-    failed = looks = 0
+    looks = 0
+    outage = Outage(
+        "not followed any more; the backfill goes on: "
+        f"{command(f'backfill show {watch.backfill_id} --follow')} follows it again"
+    )
     while True:
         try:
             backfill, news, live = watch.look()
         except SpineError as error:
-            failed += 1
-            if not error.retryable or failed > _LONGEST_SILENCE:
-                raise
+            outage.goes_on(error)
         else:
-            failed = 0
+            outage.over()
             for part in news:
                 told(part)
             if backfill.state.final and not live:
                 return backfill
             looks = 0 if news else looks + 1
             if looks == _PATIENCE and backfill.state is BackfillState.PAUSED:
-                output.note(f"it is paused: spine backfill resume {backfill.id} goes on with it")
+                again = command(f"backfill resume {backfill.id}")
+                output.note(f"it is paused: {again} goes on with it")
         sleep(_PAUSE)
 
 

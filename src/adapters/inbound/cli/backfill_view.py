@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ....domain.backfills import BackfillState, PartState
 from ....domain.runs import Run, RunFilter, RunState
 from . import output
+from .commands import command, start_worker
 from .run_ids import SHORT, SHORT_BACKFILL
 from .times import spoken
 
@@ -80,8 +81,8 @@ def tell_made(made: Backfill, survey: BackfillSurvey) -> None:
     )
     if survey.others:
         output.say(f"left out: {_summed(survey.others)}")
-    output.say(f"next: spine backfill show {made.id} --follow", whole=True)
-    output.say("workers execute it; if none runs: spine worker")
+    output.say(f"next: {command(f'backfill show {made.id} --follow')}", whole=True)
+    output.say(f"workers execute it; if none runs: {start_worker()}")
 
 
 def tell_changed(reader: BackfillReader, changed: Backfill) -> None:
@@ -92,7 +93,7 @@ def tell_changed(reader: BackfillReader, changed: Backfill) -> None:
     active = counts.get(PartState.ACTIVE, 0)
     if active and changed.state is BackfillState.PAUSED:
         output.say(f"{active:,} partitions that are under way go on to their end")
-        output.say(f"next: spine backfill resume {changed.id}", whole=True)
+        output.say(f"next: {command(f'backfill resume {changed.id}')}", whole=True)
     elif active and changed.state is BackfillState.CANCELLED:
         output.say(f"{active:,} partitions that are under way are told to end")
 
@@ -235,11 +236,11 @@ def _tell_failed(backfill: Backfill, counts: Mapping[PartState, int], *, every: 
     if failed and backfill.state.final:
         parameters = sorted(backfill.parameters.items())
         given = (f" -p {quote(f'{name}={value}')}" for name, value in parameters)
-        output.say(
-            f"next: spine backfill create {backfill.pipeline} --from {backfill.first} "
-            f"--to {backfill.last}{''.join(given)} --only failed",
-            whole=True,
+        words = (
+            f"backfill create {backfill.pipeline} --from {backfill.first} "
+            f"--to {backfill.last}{''.join(given)} --only failed"
         )
+        output.say(f"next: {command(words)}", whole=True)
 
 
 def _show_surveyed(title: str, items: Sequence[Surveyed]) -> None:

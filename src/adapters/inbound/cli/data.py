@@ -10,6 +10,7 @@ import typer
 
 from ....domain.errors import ValidationError
 from . import asking, output
+from .commands import command
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +41,7 @@ def list_datasets(context: typer.Context, json: asking.Json = False) -> None:
             ((spec.name, ", ".join(spec.key), spec.description) for spec in specs),
             narrowing=("one row per",),
         )
-        output.say("spine data describe NAME tells what the columns mean")
+        output.say(f"{command('data describe NAME')} tells what the columns mean")
 
 
 @app.command("describe")

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from ....application.watch_run import News, Watch
 from ....domain.errors import SpineError
 from ....domain.runs import Run
+from .commands import command
+from .outage import Outage
 
 _PAUSE = 0.5  # seconds
 _RUNS_A_SECOND = 1_000  # a large workflow is looked at less often
-_LONGEST_SILENCE = 120  # looks that may fail one after the other
 
 
 def until_final(
@@ -25,16 +26,17 @@ def until_final(
     A store that does not answer for a moment is asked again; after a minute its error is raised.
     """
     wait = pause or time.sleep
-    failed = 0
+    outage = Outage(
+        "not followed any more; the run goes on: "
+        f"{command(f'runs show {watch.run_id} --follow')} follows it again"
+    )
     while True:
         try:
             look = watch.look()
         except SpineError as error:
-            failed += 1
-            if not error.retryable or failed > _LONGEST_SILENCE:
-                raise
+            outage.goes_on(error)
         else:
-            failed = 0
+            outage.over()
             told(look.run, [item for item in look.news if not isinstance(item.what, Run)])
             if look.run.state.final:
                 return look.run

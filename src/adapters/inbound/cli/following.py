@@ -12,6 +12,7 @@ from ....application.watch_run import News, Watch
 from ....domain.queueing import Progress
 from ....domain.runs import EventKind, LogLine, Run, RunEvent, RunState
 from . import documents, output
+from .commands import command, start_worker
 from .follow import until_final
 from .run_words import happened, moment, process
 from .step_tree import told
@@ -124,13 +125,13 @@ def _ended(reader: RunReader, run_id: str, shown: Callable[[Run, Sequence[News]]
         looks += 1
         shown(run, news)
         if looks == _PATIENCE and run.state is RunState.PENDING and run.attempt == 0:
-            output.note("no worker has taken it yet; spine worker starts one")
+            output.note(f"no worker has taken it yet; {start_worker()} starts one")
 
     try:
         return until_final(Watch(reader, run_id), told)
     except KeyboardInterrupt as interrupt:
         output.note(
-            f"not followed any more: spine runs show {run_id} --follow goes on with it, "
-            f"spine runs cancel {run_id} ends the run"
+            f"not followed any more: {command(f'runs show {run_id} --follow')} goes on with it, "
+            f"{command(f'runs cancel {run_id}')} ends the run"
         )
         raise typer.Exit(output.EXIT_INTERRUPTED) from interrupt

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import asking, output
+from .commands import execute
 
 if TYPE_CHECKING:
     from .use_cases import ParameterShown, PipelineShown, WorkflowShown
@@ -73,7 +74,7 @@ def _show_pipeline(item: PipelineShown, json: bool) -> None:
     else:
         output.say("parameters: none")
     needed = (f" -p {row['name']}={row['example'] or '...'}" for row in rows if row["required"])
-    output.say(f"run it: spine run {item.name}{''.join(needed)}", whole=True)
+    output.say(f"run it: {execute(item.name + ''.join(needed))}", whole=True)
 
 
 def _parameter(spec: ParameterShown) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import asking, documents, output
+from .commands import command
 
 if TYPE_CHECKING:
     from ....domain.runs import Run
@@ -48,7 +49,7 @@ def _tell_live(reader: RunReader, run: Run) -> None:
     output.say(f"run {run.id} of {run.pipeline} is told to end")
     if parts:
         output.say(f"parts: {at_once:,} are CANCELLED, {len(told):,} are told to end")
-    output.say(f"next: spine runs show {run.id} --follow", whole=True)
+    output.say(f"next: {command(f'runs show {run.id} --follow')}", whole=True)
 
 
 def retry(

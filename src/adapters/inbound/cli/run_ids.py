@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ....domain.errors import ValidationError
+from .commands import command
 from .layout import Shorten
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def find(reader: RunReader, text: str) -> Run:
         if "resource" not in error.context.metadata:
             raise
         raise ValidationError(
-            error.message, hint="spine runs list shows which there are", cause=error
+            error.message, hint=f"{command('runs list')} shows which there are", cause=error
         ) from error
 
 
@@ -57,7 +58,7 @@ def full_id(reader: RunReader, text: str) -> str:
         if not newest:
             raise ValidationError(
                 "there is no last run: nothing was run yet",
-                hint="spine pipelines list shows what can be run",
+                hint=f"{command('pipelines list')} shows what can be run",
             )
         return newest[0].id
     if not _LEAST <= len(text) < _LENGTH:
@@ -72,7 +73,7 @@ def find_backfill(reader: BackfillReader, text: str) -> Backfill:
         if not newest:
             raise ValidationError(
                 "there is no last backfill: none was made yet",
-                hint="spine backfill create --help shows how to",
+                hint=f"{command('backfill create --help')} shows how to",
             )
         return newest[0]
     if _LEAST <= len(text) < _LENGTH:

@@ -10,6 +10,7 @@ from ....application.watch_run import label
 from ....domain.runs import RunState
 from . import documents, gantt, output, stdout
 from .cells import seconds
+from .commands import command
 from .run_ids import SHORT
 from .run_words import happened, process, standing
 from .step_tree import StepTree, collapsed, told
@@ -113,7 +114,9 @@ def _show_parts(reader: RunReader, run: Run, parts: Sequence[Run]) -> None:
     now = datetime.now(UTC)
     output.block("Parts", gantt.chart(bars, now, stdout.width(), strokes))
     if collapsed(parts):
-        output.say(f"all of them: spine runs list --parent {run.id} -n {len(parts)}", whole=True)
+        output.say(
+            f"all of them: {command(f'runs list --parent {run.id} -n {len(parts)}')}", whole=True
+        )
     failed = [part for part in parts if part.error is not None]
     if failed:
         output.table(
@@ -124,7 +127,8 @@ def _show_parts(reader: RunReader, run: Run, parts: Sequence[Run]) -> None:
         )
     if len(failed) > _ERRORS:
         output.say(
-            f"{len(failed) - _ERRORS:,} more: spine runs list --parent {run.id} --state failed",
+            f"{len(failed) - _ERRORS:,} more: "
+            + command(f"runs list --parent {run.id} --state failed"),
             whole=True,
         )
 
@@ -152,7 +156,7 @@ def _show_lines(reader: RunReader, run: Run) -> None:
         output.say("it has logged nothing")
     else:
         output.say("a workflow logs nothing itself, its steps do; to see all of them:")
-        output.say(f"spine runs show {run.id} --follow", whole=True)
+        output.say(command(f"runs show {run.id} --follow"), whole=True)
 
 
 def _error(run: Run) -> str | None:

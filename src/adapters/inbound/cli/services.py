@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from .commands import Asked, answered_by
+
 if TYPE_CHECKING:
     from ....application.access.tokens import CreateToken, ListTokens, RevokeToken
     from ....application.copy_store import CopyStore
@@ -65,6 +67,11 @@ class TokenUses:
 
 class CliServices(Protocol):
     """Each call gives a ready use case; nothing is opened before."""
+
+    @property
+    def server(self) -> str | None:
+        """The address of the server that answers, None for a store of this machine."""
+        ...
 
     def run_pipeline(self) -> RunPipeline: ...
 
@@ -142,7 +149,9 @@ class Wiring:
 
     def services(self, progress: Progress) -> CliServices:
         """The services of the server or store that is meant."""
-        return self.services_for(progress, self.server)
+        found = self.services_for(progress, self.server)
+        answered_by(Asked(self.server, remote=found.server is not None))
+        return found
 
     def health(self, server: str | None, timeout: float) -> tuple[str, str]:
         """The address and health of ``server``, or of the one that is meant."""

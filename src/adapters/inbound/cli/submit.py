@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import asking, documents, output
+from .commands import command, start_worker
 from .run import refuse
 
 if TYPE_CHECKING:
@@ -84,5 +85,5 @@ def tell(services: CliServices, run: Run, text: str, *, wait: bool, json: bool) 
     else:
         output.say(text)
         if not run.state.final:
-            output.say(f"next: spine runs show {run.id} --follow", whole=True)
-            output.say("a worker executes it; if none runs: spine worker")
+            output.say(f"next: {command(f'runs show {run.id} --follow')}", whole=True)
+            output.say(f"a worker executes it; if none runs: {start_worker()}")

@@ -1,0 +1,49 @@
+"""How commands are written in hints: so that they ask the one who was asked just now."""
+
+from __future__ import annotations
+
+import shlex
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who answers the command that is executed: a store of our own, or a server.
+
+    ``option`` is the value of --server, absent for a server that the settings name.
+    """
+
+    option: str | None = None
+    remote: bool = False
+
+
+_asked: ContextVar[Asked] = ContextVar("asked", default=Asked())  # noqa: B039  # it is frozen
+
+
+def answered_by(asked: Asked) -> None:
+    """From now on, commands are written for this one."""
+    _asked.set(asked)
+
+
+def command(words: str) -> str:
+    """``words`` as a command line that can be copied: ``spine runs list``, with the server."""
+    option = _asked.get().option
+    return f"spine {words}" if option is None else f"spine --server {shlex.quote(option)} {words}"
+
+
+def execute(words: str) -> str:
+    """The command line that has a pipeline executed where it belongs: here, or by a server."""
+    return command(f"submit {words}") if _asked.get().remote else command(f"run {words}")
+
+
+def start_worker() -> str:
+    """What starts a worker that executes what is queued."""
+    if _asked.get().remote:
+        return "spine serve there, or spine worker beside its store"
+    return "spine worker"
+
+
+def who() -> str:
+    """The one who answers, as the subject of a sentence."""
+    return "the server" if _asked.get().remote else "the store"
