@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import grpc
@@ -63,9 +62,6 @@ def open_channel(target: Target, credentials: Credentials) -> grpc.Channel:
     """A channel, which connects when it is first used; raises a ConfigurationError for a file that
     cannot be read.
     """
-    # gRPC's core writes lines of its own to stderr for each failed handshake, of which the error
-    # tells already. It reads this when it starts, with the first channel.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     options = [*_OPTIONS, ("grpc.service_config", service_config())]
     if target.local:
         options.append(("grpc.enable_http_proxy", 0))

@@ -303,4 +303,4 @@ def test_tls_and_a_token_let_the_right_one_in(folder: Path, tmp_path: Path) -> N
         ):
             with made_wrong as client, pytest.raises(SpineError) as away:
                 client.runs.get("r1")
-            assert away.value.category is Category.DEPENDENCY
+            assert away.value.category is Category.CONFIGURATION
