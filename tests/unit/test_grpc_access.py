@@ -302,12 +302,11 @@ def test_a_client_that_gives_up_changes_nothing_about_what_is_noted() -> None:
             call = asyncio.create_task(guarded.unary_unary(REQUEST, Context()))
             await begun.wait()
             call.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await call
+            await asyncio.sleep(0)
             assert [item[3] for item in house.entries()] == [None], "it is still executed"
             go_on.set()
-            while house.entries()[0][3] is None:
-                await asyncio.sleep(0.001)
+            with pytest.raises(asyncio.CancelledError):
+                await call
 
     asyncio.run(scene())
     assert house.entries() == [("local", METHOD[1:], "runs/1", "OK", "runs/7")]

@@ -7,7 +7,7 @@ import inspect
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from .access_rules import Rule
 from .call_meter import CallMeter
 from .callers import set_caller
 from .statuses import code_of
-from .work import Threads
+from .work import Threads, heed_cancellation, to_its_end
 from .wrapping import Behaviour, Handler, kind_of, rewrapped
 
 _log = logging.getLogger(__name__)
@@ -104,7 +104,6 @@ class _Entry:
     rule: Rule | None
     method: str
     meter: CallMeter
-    under_way: set[asyncio.Future[Any]] = field(default_factory=set)
 
     def guarded(self, behaviour: Behaviour) -> Behaviour:
         if inspect.isasyncgenfunction(behaviour):
@@ -121,14 +120,7 @@ class _Entry:
             try:
                 caller = await self._let_in(context)
                 if self.rule is not None and self.rule.writes:
-                    # A client that is gone stops no thread that has begun: what becomes of it is
-                    # waited for, and noted, all the same.
-                    work = asyncio.ensure_future(
-                        self._recorded(behaviour, caller, request, context)
-                    )
-                    self.under_way.add(work)
-                    work.add_done_callback(self.under_way.discard)
-                    reply = await asyncio.shield(work)
+                    reply = await self._recorded(behaviour, caller, request, context)
                 else:
                     reply = await behaviour(request, context)
                 code = _OK
@@ -160,27 +152,33 @@ class _Entry:
     async def _recorded(
         self, behaviour: Behaviour, caller: Principal, request: Any, context: Any
     ) -> Any:
-        if hasattr(request, "__aiter__"):
+        if streaming := hasattr(request, "__aiter__"):
             request, first = await _peeked(request)
         else:
             first = request
-        entry = await self.gate.threads.do(
-            partial(
-                self.gate.audit.begin, caller, str(context.peer()), self.method[1:], _subject(first)
-            )
+        begin = partial(
+            self.gate.audit.begin, caller, str(context.peer()), self.method[1:], _subject(first)
         )
-        outcome, result = _INTERNAL, None
+        # A client that gives up changes nothing about what was begun for it, nor about what has
+        # to be noted. What it has not sent yet is another matter: that is not waited for.
+        entry = await to_its_end(self.gate.threads.do(begin))
+        outcome, result = _CANCELLED, None
         try:
-            reply = await behaviour(request, context)
+            heed_cancellation()
+            work = behaviour(request, context)
+            reply = await (work if streaming else to_its_end(work))
             outcome, result = _OK, _result(reply)
+        except asyncio.CancelledError:
+            raise
         except SpineError as error:
             outcome = code_of(error).name
             raise
-        except asyncio.CancelledError:
-            outcome = _CANCELLED
+        except Exception:
+            outcome = _INTERNAL
             raise
         finally:
-            await self._end(entry, outcome, result)
+            await to_its_end(self._end(entry, outcome, result))
+        heed_cancellation()
         return reply
 
     async def _end(self, entry: str, outcome: str, result: str | None) -> None:

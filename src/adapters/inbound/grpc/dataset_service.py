@@ -22,7 +22,7 @@ from .query_stream import QueryStreams
 from .resource_names import DATASETS, id_of, invalid_field, pipeline_id
 from .sending import send_all
 from .values import values_of
-from .work import Threads
+from .work import Threads, heed_cancellation, to_its_end
 
 _SAME = "= !="
 _DEFAULT_PARAMETER = "file"
@@ -122,14 +122,16 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
                 part = request.WhichOneof("part")
                 if bringing is None and part == "header":
                     announced = _announced(request.header)
-                    bringing = await self._threads.do(partial(self._uses.bring, announced))
+                    bring = partial(self._uses.bring, announced)
+                    bringing = await to_its_end(self._threads.do(bring))
                 elif bringing is not None and part == "chunk":
-                    await self._threads.do(partial(bringing.write, request.chunk))
+                    await to_its_end(self._threads.do(partial(bringing.write, request.chunk)))
                 else:
                     raise _out_of_order(part)
+                heed_cancellation()
             if bringing is None:
                 raise _out_of_order(None)
-            run = await self._threads.do(bringing.finish)
+            run = await to_its_end(self._threads.do(bringing.finish))
             return dataset_service_pb2.UploadFileResponse(run=run_message(run), size=bringing.size)
         finally:
             if bringing is not None:
