@@ -21,7 +21,8 @@ from .runs import new_request_id
 _CHUNK = 1024 * 1024 - 64  # a message of a mebibyte, less what is around the bytes
 _ATTEMPTS = 5
 _PAUSE = 0.2  # seconds after the first failure
-_AWAY = (Category.DEPENDENCY, Category.TRANSIENT)
+# Sent again it would take as long, or come to a server that has no room yet.
+_NOT_AGAIN = (Category.TIMEOUT, Category.RATE_LIMIT, Category.RESOURCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Upload:
             try:
                 return self._send(calls, header, timeout)
             except SpineError as error:
-                if error.category not in _AWAY or attempt == _ATTEMPTS:
+                again = error.retryable and error.category not in _NOT_AGAIN
+                if not again or attempt == _ATTEMPTS:
                     raise
             pause = _PAUSE * 2.0 ** (attempt - 1)
             time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # spreads clients only
