@@ -22,6 +22,22 @@ def pytest_report_header() -> str:
     return f"contract: tried on servers of its own over {' and '.join(LOCAL)}"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A server that was named learns nothing from tests that start others: they are left out."""
+    if not TARGET:
+        return
+    apart = [item for item in items if "own_servers" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=apart)
+    items[:] = [item for item in items if item not in apart]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if TARGET:
+        apart = len(terminalreporter.stats.get("deselected", ()))
+        told = f"{apart} tests were left out: they start servers of their own"
+        terminalreporter.write_line(f"contract of {TARGET}: {told}")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
     """A test has to have seen every code that it says it covers."""
@@ -82,9 +98,7 @@ def needs(api: Api) -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def own_servers() -> None:
-    """For tests that start servers of their own: there is nothing in them for a given one."""
-    if TARGET:
-        pytest.skip(f"it starts servers of its own, and says nothing of {TARGET}")
+    """Marks tests that start servers of their own."""
 
 
 @pytest.fixture(scope="session")

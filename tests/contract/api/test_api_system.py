@@ -66,7 +66,8 @@ def test_a_call_that_may_change_something_is_recorded_with_its_outcome(
 ) -> None:
     """Refused ones as well. The newest entry of the method is ours: nobody else calls."""
     name = unique("audited")
-    subject, request = "", None
+    subject: str | None = ""
+    request = None
     match method:
         case "RunService.SubmitRun":
             subject, fields = name, {"pipeline": name}
@@ -76,7 +77,10 @@ def test_a_call_that_may_change_something_is_recorded_with_its_outcome(
             subject, fields = "", {}
             request = list[Any]()
         case "RunService.PurgeRuns":
-            fields = {}
+            subject, fields = None, {}  # it is about no resource
+        case "BackfillService.UpdateBackfill":
+            subject = f"backfills/{name}"
+            fields = {"backfill": {"name": subject, "max_active": 1}}
         case _:
             kind = "runs" if "Run" in method.partition(".")[2] else "backfills"
             subject, fields = f"{kind}/{name}", {"name": f"{kind}/{name}"}
@@ -85,8 +89,8 @@ def test_a_call_that_may_change_something_is_recorded_with_its_outcome(
 
     entry = entries(api, method, 1)[0]
     assert entry.method == f"market_spine.v1.{method.replace('.', '/')}"
-    assert (entry.resource, entry.outcome) == (subject, refused.code)
-    assert entry.result == ""
+    assert (entry.outcome, entry.result) == (refused.code, "")
+    assert subject is None or entry.resource == subject
     assert entry.caller == api.call("SystemService.GetVersion").caller
     assert entry.role == access_pb2.ROLE_ADMIN
     assert "127.0.0.1" in entry.peer or api.tokens
