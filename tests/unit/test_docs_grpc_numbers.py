@@ -9,7 +9,9 @@ import pytest
 
 from market_spine.adapters.inbound.grpc import (
     backfill_service,
+    dataset_service,
     filters,
+    health,
     paging,
     query_stream,
     run_watching,
@@ -19,6 +21,7 @@ from market_spine.adapters.inbound.grpc import (
     values,
 )
 from market_spine.application import bring_file, submissions
+from market_spine.application.access import token_cache
 from market_spine.bootstrap.settings import Settings
 from market_spine.domain.errors import Category
 
@@ -46,6 +49,7 @@ LIMITS = {
     "`Query`": (
         f"{query_stream.MOST_QUERIES} at once",
         f"waits {query_stream.PATIENCE:.0f} s",
+        f"{query_stream.MOST_OF_ONE} of one caller",
         f"{query_stream.MOST_SYMBOLS:,} symbols",
     ),
     "`WatchRun`": (
@@ -54,7 +58,15 @@ LIMITS = {
         f"{run_watching.MOST_POSITIONS:,} `after_steps`",
     ),
     "a stream that is not read": (f"after {sending.STALL:.0f} s",),
-    "`UploadFile`": (f"name of the file {bring_file._LONGEST_NAME} bytes",),
+    "a stream whose token was revoked": (
+        f"{sending.ASKED_AGAIN + token_cache.SECONDS_KEPT:.0f} s later",
+    ),
+    "`UploadFile`": (
+        f"{dataset_service.MOST_UPLOADS} at once",
+        f"longer than {dataset_service.UPLOAD_STALL:.0f} s",
+        f"name of the file {bring_file._LONGEST_NAME} bytes",
+    ),
+    "`Health/Watch`": (f"{health.MOST_WATCHERS} at once",),
     "keepalive": (
         f"pings after {OPTIONS['grpc.keepalive_time_ms'] // 1000} s",
         f"gives up {OPTIONS['grpc.keepalive_timeout_ms'] // 1000} s later",
