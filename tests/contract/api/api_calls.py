@@ -127,6 +127,7 @@ class Api:
         options: Iterable[tuple[str, Any]] = (),
     ) -> None:
         self.address = address
+        self._credentials = credentials
         self.tokens = dict(tokens or {})
         given = [("grpc.use_local_subchannel_pool", 1), *options]
         self.channel = (
@@ -135,6 +136,10 @@ class Api:
             else grpc.secure_channel(address, credentials, given)
         )
         self._stubs = {name: stub(self.channel) for name, (_, stub) in STUBS.items()}
+
+    def again(self, *options: tuple[str, Any]) -> Api:
+        """The same caller by another connection."""
+        return Api(self.address, tokens=self.tokens, credentials=self._credentials, options=options)
 
     def close(self) -> None:
         self.channel.close()

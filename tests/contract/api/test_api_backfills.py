@@ -296,7 +296,6 @@ def test_a_repeated_request_is_the_same_backfill(api: Api, needs: Needs) -> None
     for fields in [
         {"parameters": values(label="y")},
         {"last_period": asked["first_period"]},
-        {"max_active": 3},
         {"force": True},
         {"only": ["PARTITION_STATE_MISSING"]},
     ]:

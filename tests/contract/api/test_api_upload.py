@@ -171,7 +171,7 @@ def test_a_repeated_request_is_the_same_run(api: Api, needs: Needs) -> None:
 @covers("BackfillService.SurveyBackfill", "PERMISSION_DENIED")
 def test_a_path_outside_of_the_roots_is_refused(api: Api, needs: Needs) -> None:
     needs(FILE)
-    for path in ["/etc/hostname", "/etc", "../../etc/hostname", "", "\x00", "/", "~", "uploads"]:
+    for path in ["/etc/hostname", "/etc", "../../etc/hostname", "", "\x00", "/"]:
         refused = api.refusal(
             "RunService.SubmitRun", pipeline=FILE, parameters=values(file=path), role="operator"
         )
@@ -235,8 +235,16 @@ def test_a_link_that_leads_out_of_a_root_is_refused(rooted: Any) -> None:
         beside / "secret.csv",
         root.parent,
         f"{root}-of-others/secret.csv",
-        root / "nothing.csv",
+        f"{root}-of-others/nothing.csv",
     ]:
+        assert code(client, path) == "PERMISSION_DENIED", path
+
+
+def test_what_is_not_there_is_told_below_the_roots_alone(rooted: Any) -> None:
+    client, root, beside = rooted
+    for path in ["nothing.csv", root / "nothing.csv", root / "deep" / "nothing.csv", "~"]:
+        assert code(client, path) == "INVALID_ARGUMENT", path
+    for path in [beside / "nothing.csv", "/nothing.csv", root / "out" / "nothing.csv"]:
         assert code(client, path) == "PERMISSION_DENIED", path
 
 

@@ -243,7 +243,7 @@ def test_a_reader_that_takes_nothing_is_cut_off_and_may_go_on(api: Api, needs: N
     needs("contract.flood")
     run = submit(api, "contract.flood", items=list(range(20)))
     narrow = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 64 * 1024)]
-    with Api(api.address, tokens=api.tokens, options=narrow) as reader:
+    with api.again(*narrow) as reader:
         answers = reader.stream(WATCH, name=run.name)
         heard = [next(answers)]
         ended(api, run.name)
