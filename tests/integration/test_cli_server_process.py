@@ -112,7 +112,8 @@ def test_a_token_and_a_certificate_are_read_from_files(tmp_path: Path) -> None:
         # Whether a server takes calls is told to everybody who can connect.
         assert "SERVING" in process("health", folder=elsewhere, env=without).out
         clear = {**without, "SPINE_SERVER": f"127.0.0.1:{port}", "SPINE_SERVER_CA": ""}
-        assert "DEPENDENCY" in process("runs", "list", folder=elsewhere, env=clear, code=1).err
+        hung_up = process("runs", "list", folder=elsewhere, env=clear, code=2).err
+        assert "demands TLS" in hung_up
 
 
 def test_health_is_asked_of_the_server_that_is_meant(

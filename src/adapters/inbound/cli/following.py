@@ -86,8 +86,8 @@ def follow(reader: RunReader, run: Run, *, json: bool) -> None:
         output.print_json_line({"type": "run", **documents.executed(final)})
         _leave(final)
         return
-    output.say(f"run {run.id}: {run.pipeline} {run.state.value}")
-    final = _ended(reader, run.id, Shown())
+    first = f"run {run.id}: {run.pipeline} {run.state.value}"
+    final = _ended(reader, run.id, Shown(), first)
     tell_end(final)
 
 
@@ -117,7 +117,12 @@ def _leave(final: Run) -> None:
         raise typer.Exit(output.EXIT_FAILED)
 
 
-def _ended(reader: RunReader, run_id: str, shown: Callable[[Run, Sequence[News]], None]) -> Run:
+def _ended(
+    reader: RunReader,
+    run_id: str,
+    shown: Callable[[Run, Sequence[News]], None],
+    first: str | None = None,
+) -> Run:
     looks = 0
 
     def told(run: Run, news: Sequence[News]) -> None:
@@ -128,6 +133,9 @@ def _ended(reader: RunReader, run_id: str, shown: Callable[[Run, Sequence[News]]
             output.note(f"no worker has taken it yet; {start_worker()} starts one")
 
     try:
+        # Who sees the first line may leave at once.
+        if first is not None:
+            output.say(first)
         return until_final(Watch(reader, run_id), told)
     except KeyboardInterrupt as interrupt:
         output.note(
