@@ -82,6 +82,7 @@ bench: $(VENV)/.bench ## Time loads and reads against the databases' own ways, a
 	$(BIN)/python benchmarks/read_database.py
 	$(BIN)/python benchmarks/queue_and_history.py
 	$(BIN)/python benchmarks/run_overhead.py
+	$(BIN)/python benchmarks/grpc_api.py
 
 chaos: $(VENV)/.dev ## 5,000 runs while workers, PostgreSQL and Dask are killed and clocks are wrong
 	PYTHONPATH=tests $(BIN)/python tests/integration/chaos.py $(CHAOS)
