@@ -14,7 +14,7 @@ def test_the_log_of_calls_is_the_same_asked_of_the_server(spine: Spine, tmp_path
         remote = RemoteSpine(address)
         for number in range(3):
             words = ("-p", f"file=nowhere-{number}.csv")
-            remote("submit", "finra.otc_transparency.refresh_week", *words, code=1)
+            remote("submit", "finra.otc_transparency.refresh_week", *words, code=2)
         listed = json.loads(remote("auth", "log", "--json").out)
         assert [entry["caller"] for entry in listed] == ["local"] * 3
         assert all(entry["outcome"] for entry in listed)
