@@ -147,6 +147,8 @@ healing = workflow(
 
 flood = workflow(
     "contract.flood",
-    Step("talk", "contract.chatty", {"item": "${item}"}, each="${items}"),
+    # Time for a reader to have heard all there is, and to wait for what is new.
+    Step("begin", "contract.slow", {"lines": 40, "pause": 0.05}),
+    Step("talk", "contract.chatty", {"item": "${item}"}, after=("begin",), each="${items}"),
     description="More log lines than a reader should leave unread.",
 )

@@ -25,6 +25,7 @@ from market_spine.domain.access import Role
 
 HERE = Path(__file__).parent
 SPINE = Path(sys.executable).parent / "spine"
+CRASHES = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
 _READY = "serving gRPC on "
 
 
@@ -176,7 +177,8 @@ class Server:
             family += [
                 child.pid for child in psutil.Process(self.process.pid).children(recursive=True)
             ]
-        if self.process.poll() is None:
+        ended = self.process.poll()
+        if ended is None:
             self.process.kill()
         self.process.wait(WAIT)
         for pid in family[1:]:
@@ -185,3 +187,4 @@ class Server:
         self._reader.join(WAIT)
         assert self.process.stdout is not None
         self.process.stdout.close()
+        assert ended not in CRASHES, f"the server has crashed with {ended}\n{self.log}"

@@ -10,7 +10,7 @@ import pytest
 from api_calls import METHODS, Api
 from api_claims import covers
 from api_runs import done, ended, submit, unique
-from api_values import day
+from api_values import day, values
 
 from market_spine.v1.run_pb2 import Run
 
@@ -260,6 +260,7 @@ def test_backfills_are_kept_by_pipeline_and_state(api: Api, needs: Needs) -> Non
         "first_period": day(date(1999, 1, 1)),
         "last_period": day(date(1999, 1, 1)),
     }
+    plan["parameters"] = values(wait=True)
     made = api.call("BackfillService.CreateBackfill", plan={**plan, "force": True}).backfill
     api.call("BackfillService.CancelBackfill", name=made.name)
 
