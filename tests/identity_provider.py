@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
@@ -51,6 +52,13 @@ def put_together(header: Any, claims: Any, sign: Callable[[bytes], bytes] | byte
     return f"{signed}.{base64_of(mark)}"
 
 
+@dataclass(frozen=True)
+class In:
+    """A moment that many seconds from when the token is made, in the past below 0."""
+
+    seconds: int
+
+
 class Provider:
     """What it publishes is in ``keys`` and ``described``; ``answers`` replace what it says.
 
@@ -92,7 +100,10 @@ class Provider:
         self.keys = [key for key in self.keys if key["kid"] != kid]
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """The claims of ann, who is an operator; those that are None are left out."""
+        """The claims of ann, who is an operator; those that are None are left out.
+
+        A change that is In so many seconds becomes the moment that is that far from now.
+        """
         now = int(time.time())
         values = {
             "iss": self.issuer,
@@ -103,7 +114,11 @@ class Provider:
             "roles": ["operator"],
             **changes,
         }
-        return {name: value for name, value in values.items() if value is not None}
+        return {
+            name: now + value.seconds if isinstance(value, In) else value
+            for name, value in values.items()
+            if value is not None
+        }
 
     def token(self, kid: str = "one", *, headers: Any = None, **changes: Any) -> str:
         algorithm, key = self.private[kid]

@@ -148,13 +148,14 @@ class _Held:
     def let_go(self, job: Job) -> None:
         with self._lock:
             self._ended += 1
+            self._patience = time.monotonic() + PATIENCE
             for name in filter(None, (job.pool, job.pipeline, job.key)):
                 self._now[name] -= 1
 
     def ended(self) -> int:
-        """How many jobs have ended; an AssertionError when that takes too long."""
+        """How many jobs have ended; an AssertionError when none has for too long."""
         with self._lock:
-            assert time.monotonic() < self._patience, f"only {self._ended} jobs were done"
+            assert time.monotonic() < self._patience, f"no more than {self._ended} jobs were done"
             return self._ended
 
 

@@ -15,6 +15,7 @@ import pytest
 from cli_server import serving
 from cli_spine import SPINE, Said, clean_environment, process
 
+from market_spine.adapters.inbound.cli.commands import Asked, answered_by
 from market_spine.adapters.inbound.cli.outage import Outage
 from market_spine.domain.errors import Category, SpineError, ValidationError
 
@@ -140,6 +141,7 @@ def test_a_server_that_goes_away_is_told_at_once_and_once(tmp_path: Path) -> Non
 def test_patience_ends_with_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     away = SpineError("no server answers", category=Category.DEPENDENCY)
     outage = Outage("the run goes on")
+    answered_by(Asked())  # whatever this process asked before
 
     def fail(times: int) -> None:
         for _ in range(times):

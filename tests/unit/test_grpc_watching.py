@@ -268,6 +268,11 @@ def test_a_store_that_is_away_for_a_while_ends_nothing() -> None:
     async def scene(history: History, watching: RunWatching) -> None:
         history.run = replace(history.run, state=RunState.RUNNING)
         async with listening(watching, 1) as tasks:
+            (watched,) = watching._watched.values()
+            await watched.ready.wait()
+            looks = history.looks
+            while history.looks < looks + 2:  # the watcher's own last look is over
+                await asyncio.sleep(0.001)
             history.failing = 5
             while history.failing:
                 await asyncio.sleep(0.001)
