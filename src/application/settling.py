@@ -163,6 +163,8 @@ class Settling:
         begun = not error.context.metadata.get(NOT_BEGUN)
         away = error.category is Category.DEPENDENCY and error.retryable
         if flight.releasing or away or not begun:
+            if not begun:
+                log.error("nothing could execute run %s, it stays queued: %s", item.task.run, error)
             self._release(item, lost=begun and not flight.releasing)
             if not flight.releasing:
                 self._hold_off()

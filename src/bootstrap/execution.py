@@ -5,26 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 from pydantic import SecretStr
 
 from ..application.run_pipeline import RunPipeline
-from ..ports.execution import Answer, Execution, Task
+from ..domain.errors import ConfigurationError
+from ..ports.execution import NOT_BEGUN, Answer, Execution, Task
 from ..ports.progress import ProgressTask
 from .settings import INLINE, Settings, is_dask, load_settings
 
 ENTRY = f"{__name__}:make"
+_SOFTWARE = "software"
 
 Execute = Callable[[Task], Answer]
 
 
 def make(given: Mapping[str, Any]) -> Execute:
-    """What executes tasks in a process of its own, with these settings and the environment's."""
+    """What executes tasks in a process of its own, with these settings and the environment's.
+
+    Raises a ConfigurationError when whoever asks for it is of another version of the software: a
+    run must not fail for that, so nothing is begun.
+    """
     from .container import build_container
     from .logs import configure_logs
 
-    settings = load_settings(**given)
+    own = dict(given)
+    asking, here = own.pop(_SOFTWARE, "another version"), _software()
+    if asking != here:
+        raise _replaced(asking, here)
+    settings = load_settings(**own)
     configure_logs(settings.log_level, settings.log_format)
     return executing_here(build_container(settings, Silent()).run_pipeline())
 
@@ -50,7 +61,8 @@ def execution_for(settings: Settings, slots: int, execute: Execute) -> Execution
         from ..adapters.outbound.execution.dask import DaskExecution
 
         # Its workers have an environment of their own; a password must not cross the network.
-        return DaskExecution(settings.execution, ENTRY, {}, slots=slots)
+        software = {_SOFTWARE: _software()}
+        return DaskExecution(settings.execution, ENTRY, software, slots=slots)
     return local_processes(settings, slots)
 
 
@@ -61,7 +73,7 @@ def local_processes(settings: Settings, slots: int) -> Execution:
     limit = settings.execution_memory
     return ProcessExecution(
         ENTRY,
-        _plain(settings),
+        {**_plain(settings), _SOFTWARE: _software()},
         slots=slots,
         memory_limit=None if limit is None else limit * 1024 * 1024,
     )
@@ -75,6 +87,23 @@ def _plain(settings: Settings) -> dict[str, Any]:
         if isinstance(value, SecretStr):
             found[name] = value.get_secret_value()
     return found
+
+
+def _software() -> str:
+    """What has to be the same on both sides: an upgrade replaces it under a running worker."""
+    from ..adapters.outbound.sql.revisions import HEAD
+
+    return f"{version('market-spine')} with schema {HEAD}"
+
+
+def _replaced(asking: str, here: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the software was replaced: this worker is {asking}, what would execute its runs is "
+        f"{here}",
+        hint="restart the worker (spine serve, spine worker), and Dask's where it uses them; "
+        "its runs stay queued",
+        metadata={NOT_BEGUN: True},
+    )
 
 
 class Silent:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from worker_place import Place, gone, wait_for
+from worker_place import LONGEST, Place, gone, wait_for
 
 from market_spine.domain.errors import Category
 from market_spine.domain.runs import RunState
@@ -212,3 +212,23 @@ def test_the_server_executes_what_is_queued_and_stops_with_its_worker(place: Pla
         assert place.ended(quick).state is RunState.SUCCEEDED
         server.send_signal(signal.SIGTERM)
         assert server.wait(40) == 0
+
+
+def test_an_upgrade_under_a_running_worker_fails_no_run(place: Place, tmp_path: Path) -> None:
+    place.environment["PYTHONPATH"] += f"{os.pathsep}{tmp_path}"
+    with place.worker() as worker:
+        assert place.ended(place.submit("w.dies", how="exit")).state is RunState.FAILED
+        upgraded = tmp_path / "market_spine-99.dist-info"
+        upgraded.mkdir()
+        about = "Metadata-Version: 2.1\nName: market-spine\nVersion: 99\n"
+        (upgraded / "METADATA").write_text(about)
+        quick = place.submit("w.quick")
+        assert worker.stderr is not None
+        said = next(line for line in worker.stderr if "the software was replaced" in line)
+        worker.terminate()
+        assert worker.wait(LONGEST) == 0
+
+    assert "restart the worker" in said
+    assert place.run(quick).state is RunState.PENDING
+    with place.worker():
+        assert place.ended(quick).state is RunState.SUCCEEDED
