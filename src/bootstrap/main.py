@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ def application(progress: Progress, server: str | None = None) -> CliServices:
 
     found = remote_settings(server)
     if found is not None:
+        _quiet_grpc()
         from .remote import RemoteApplication
 
         return RemoteApplication(found)
@@ -45,6 +47,7 @@ def server_health(server: str | None, timeout: float) -> tuple[str, str]:
 
     Raises a SpineError of category DEPENDENCY when it does not answer within ``timeout`` seconds.
     """
+    _quiet_grpc()
     from ..client.target import DEFAULT_TARGET
     from .remote import connected
     from .remote_settings import RemoteSettings, remote_settings
@@ -52,3 +55,9 @@ def server_health(server: str | None, timeout: float) -> tuple[str, str]:
     settings = remote_settings(server) or RemoteSettings(DEFAULT_TARGET)
     with connected(settings) as client:
         return settings.server, client.system.health(timeout=timeout)
+
+
+def _quiet_grpc() -> None:
+    # gRPC's core writes lines of its own for each failed handshake, of which the error tells
+    # already. It reads this when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -1,4 +1,4 @@
-"""Calling the methods of a server: deadlines, lists in pages, and failures as typed errors."""
+"""Calling the methods of a server: deadlines, repeats, lists in pages, failures as typed errors."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from ..domain.errors import ConfigurationError, ValidationError
+from ..domain.errors import ConfigurationError, SpineError, ValidationError
 from .accepting import limit_of
-from .channel import files_of, open_channel
+from .channel import files_of, is_repeatable, open_channel
+from .repeats import Repeats
 from .statuses import error_of_call
 from .target import Credentials, Target
 
@@ -61,14 +62,14 @@ class Calls:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._channel: grpc.Channel | None = None
-        self._closed = False
+        self._closed = threading.Event()
         token = credentials.token
         self._metadata = () if token is None else (("authorization", f"Bearer {token}"),)
 
     def close(self) -> None:
         """End the connection, and all calls that are under way."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             if self._channel is not None:
                 self._channel.close()
                 self._channel = None
@@ -76,26 +77,55 @@ class Calls:
     def unary(
         self, method: str, request: Message, answer: type[M], timeout: float | None = None
     ) -> M:
-        """The answer of a method, named as in ``RunService/GetRun``, or by its whole path."""
-        call = self._open().unary_unary(_path(method), _serialized, answer.FromString)
-        try:
-            found: M = call(request, timeout=self._seconds(timeout), metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise error_of_call(error, method, self._target.address) from error
-        return found
+        """The answer of a method, named as in ``RunService/GetRun``, or by its whole path.
+
+        A method that does no more when it is called twice is called again while the server is
+        away; ``timeout`` is for all attempts together.
+        """
+        repeats = self._repeats(timeout)
+        while True:
+            call = self._open().unary_unary(_path(method), _serialized, answer.FromString)
+            try:
+                found: M = call(request, timeout=repeats.left, metadata=self._metadata)
+            except grpc.RpcError as error:
+                failure = error_of_call(error, method, self._target.address)
+                again = _is_away(error, failure) and is_repeatable(_path(method))
+                if not (again and repeats.wait(failure)):
+                    raise failure from error
+            else:
+                return found
 
     def stream(
-        self, method: str, request: Message, answer: type[M], timeout: float | None = None
+        self,
+        method: str,
+        request: Message,
+        answer: type[M],
+        timeout: float | None = None,
+        *,
+        begin_again: bool = False,
     ) -> Iterator[M]:
-        """The answers of a method that streams them. Leaving the iterator ends the call."""
-        call = self._open().unary_stream(_path(method), _serialized, answer.FromString)
-        answers = call(request, timeout=self._seconds(timeout), metadata=self._metadata)
-        try:
-            yield from answers
-        except grpc.RpcError as error:
-            raise error_of_call(error, method, self._target.address) from error
-        finally:
-            answers.cancel()  # type: ignore[no-untyped-call]  # undeclared in the stubs
+        """The answers of a method that streams them. Leaving the iterator ends the call.
+
+        With ``begin_again`` it is called again while the server is away, as long as nothing has
+        arrived; what comes after is for the reader to decide, who knows what it has.
+        """
+        repeats, arrived = self._repeats(timeout), False
+        while True:
+            call = self._open().unary_stream(_path(method), _serialized, answer.FromString)
+            answers = call(request, timeout=repeats.left, metadata=self._metadata)
+            try:
+                for item in answers:
+                    arrived = True
+                    yield item
+            except grpc.RpcError as error:
+                failure = error_of_call(error, method, self._target.address)
+                again = begin_again and not arrived and _is_away(error, failure)
+                if not (again and repeats.wait(failure)):
+                    raise failure from error
+            else:
+                return
+            finally:
+                answers.cancel()  # type: ignore[no-untyped-call]  # undeclared in the stubs
 
     def sending(
         self,
@@ -155,7 +185,7 @@ class Calls:
 
     def _open(self) -> grpc.Channel:
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 raise ConfigurationError(
                     f"the client for {self._target.address} is closed",
                     hint="make another one; a client serves until the end of its with block",
@@ -163,6 +193,10 @@ class Calls:
             if self._channel is None:
                 self._channel = open_channel(self._target, self._credentials)
             return self._channel
+
+    def _repeats(self, timeout: float | None) -> Repeats:
+        # Closing the client wakes who waits.
+        return Repeats(self._seconds(timeout), self._closed.wait)
 
     def _seconds(self, timeout: float | None) -> float | None:
         wanted = self._timeout if timeout is None else timeout
@@ -188,6 +222,12 @@ def fill(message: M, **fields: Any) -> M:
 
 def _serialized(message: Message) -> bytes:
     return message.SerializeToString()
+
+
+def _is_away(error: grpc.RpcError, failure: SpineError) -> bool:
+    """Whether the call may succeed in a moment, because it has reached no server that works."""
+    call: Any = error
+    return call.code() is grpc.StatusCode.UNAVAILABLE and failure.retryable
 
 
 def _path(method: str) -> str:

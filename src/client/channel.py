@@ -1,8 +1,8 @@
-"""The connection to a server: options, what is repeated by itself, TLS, and the token."""
+"""The connection to a server: options, TLS, and which methods may be called again."""
 
 from __future__ import annotations
 
-import json
+from functools import cache
 from typing import Any
 
 import grpc
@@ -47,22 +47,14 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.enable_retries", 1),
 )
-_RETRIES = {
-    "maxAttempts": 5,  # what the library allows
-    "initialBackoff": "0.1s",
-    "maxBackoff": "2s",
-    "backoffMultiplier": 2.5,
-    "retryableStatusCodes": ["UNAVAILABLE"],
-}
 
 
 def open_channel(target: Target, credentials: Credentials) -> grpc.Channel:
     """A channel, which connects when it is first used; raises a ConfigurationError for a file that
     cannot be read.
     """
-    options = [*_OPTIONS, ("grpc.service_config", service_config())]
+    options = [*_OPTIONS]
     if target.local:
         options.append(("grpc.enable_http_proxy", 0))
     if not target.tls:
@@ -83,23 +75,26 @@ def files_of(credentials: Credentials) -> tuple[bytes | None, bytes | None, byte
     )
 
 
-def service_config() -> str:
-    """Which methods the library repeats when the server is away, as gRPC's service config."""
-    names = [
-        {"service": service.full_name, "method": method.name}
-        for service in SERVICES
-        for method in service.methods
-        if is_repeatable(method)
-    ]
-    return json.dumps({"methodConfig": [{"name": names, "retryPolicy": _RETRIES}]})
-
-
-def is_repeatable(method: MethodDescriptor) -> bool:
-    """Whether the same request twice does no more than once.
+def is_repeatable(path: str) -> bool:
+    """Whether the same request twice does no more than once, of the method with that whole path.
 
     Either the proto says so of the method, or its request has an id by which the server knows it
     again, which this client always sends.
     """
+    return path in _repeatable()
+
+
+@cache
+def _repeatable() -> frozenset[str]:
+    return frozenset(
+        f"/{service.full_name}/{method.name}"
+        for service in SERVICES
+        for method in service.methods
+        if _does_no_more(method)
+    )
+
+
+def _does_no_more(method: MethodDescriptor) -> bool:
     options: Any = method.GetOptions()
     if options.idempotency_level in _REPEATABLE:
         return True

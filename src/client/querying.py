@@ -68,7 +68,8 @@ def _frames(
     calls: Calls, request: pb.QueryRequest, dataset: str, timeout: float | None
 ) -> Iterator[pl.DataFrame]:
     arrived = 0
-    for message in calls.stream("DatasetService/Query", request, pb.QueryResponse, timeout):
+    method = "DatasetService/Query"
+    for message in calls.stream(method, request, pb.QueryResponse, timeout, begin_again=True):
         arrived += 1
         yield _frame(message, dataset)
     if not arrived:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,11 +15,10 @@ from ..v1 import dataset_service_pb2 as pb
 from .calls import Calls, build
 from .decoding_runs import run_of
 from .encoding import value_messages
+from .repeats import Repeats
 from .runs import new_request_id
 
 _CHUNK = 1024 * 1024 - 64  # a message of a mebibyte, less what is around the bytes
-_ATTEMPTS = 5
-_PAUSE = 0.2  # seconds after the first failure
 # Sent again it would take as long, or come to a server that has no room yet.
 _NOT_AGAIN = (Category.TIMEOUT, Category.RATE_LIMIT, Category.RESOURCE)
 
@@ -40,16 +38,14 @@ class Upload:
     def __call__(self, calls: Calls, timeout: float | None) -> Run:
         """The run that captures the file; each attempt may take ``timeout`` seconds."""
         header = self._header()
-        for attempt in range(1, _ATTEMPTS + 1):
+        repeats = Repeats(None, time.sleep)
+        while True:
             try:
                 return self._send(calls, header, timeout)
             except SpineError as error:
                 again = error.retryable and error.category not in _NOT_AGAIN
-                if not again or attempt == _ATTEMPTS:
+                if not (again and repeats.wait(error)):
                     raise
-            pause = _PAUSE * 2.0 ** (attempt - 1)
-            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # spreads clients only
-        raise AssertionError("the last attempt returns or raises")
 
     def _header(self) -> pb.FileHeader:
         size, digest = self._measured()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 import pytest
-from scripted_server import ScriptedServer, in_turn, scripted
+from scripted_server import ScriptedServer, fail, in_turn, scripted
 
 from market_spine.client import SpineClient
-from market_spine.client.channel import SERVICES, service_config
+from market_spine.client.channel import SERVICES, is_repeatable
 from market_spine.domain.errors import Category, ConfigurationError, SpineError, ValidationError
 from market_spine.domain.runs import RunState
 from market_spine.v1 import run_pb2, run_service_pb2
@@ -48,16 +48,16 @@ def client(server: ScriptedServer) -> Iterator[SpineClient]:
         yield made
 
 
-def repeated() -> set[str]:
-    (config,) = json.loads(service_config())["methodConfig"]
-    return {f"{name['service'].rpartition('.')[2]}/{name['method']}" for name in config["name"]}
-
-
 def test_what_may_be_repeated_follows_from_the_contract() -> None:
-    every = {f"{service.name}/{item.name}" for service in SERVICES for item in service.methods}
+    every = {
+        f"/{service.full_name}/{item.name}" for service in SERVICES for item in service.methods
+    }
 
-    # RetryRun makes a new run each time; an upload is repeated with its file, not by the library.
-    assert every - repeated() == {"RunService/RetryRun", "DatasetService/UploadFile"}
+    # RetryRun makes a new run each time; an upload is repeated with its file.
+    assert {path.rpartition(".")[2] for path in every if not is_repeatable(path)} == {
+        *("RunService/RetryRun", "DatasetService/UploadFile"),
+    }
+    assert not is_repeatable("/grpc.health.v1.Health/Check")
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,81 @@ def test_other_failures_are_not_repeated(server: ScriptedServer, client: SpineCl
 
     assert raised.value.retry_after == 2.5
     assert len(server.calls("RunService/GetRun")) == 1
+
+
+def test_a_server_that_says_when_it_is_back_is_not_asked_before(
+    server: ScriptedServer, client: SpineClient
+) -> None:
+    asked: list[float] = []
+    draining = SpineError("the server stops", category=Category.DEPENDENCY, retry_after=0.4)
+    answer = in_turn(draining, GOT)
+
+    def noted(*call: Any) -> Any:
+        asked.append(time.monotonic())
+        return answer(*call)
+
+    server.answers["RunService/GetRun"] = noted
+
+    client.runs.get("r1")
+
+    assert asked[1] - asked[0] > 0.4
+
+
+def test_nobody_waits_for_a_repeat_that_would_come_too_late(server: ScriptedServer) -> None:
+    late = SpineError("the server stops", category=Category.DEPENDENCY, retry_after=3600)
+    server.answers["RunService/GetRun"] = in_turn(late, GOT)
+    server.answers["RunService/ListRuns"] = in_turn(AWAY)
+
+    with SpineClient(server.address, timeout=math.inf) as client:
+        with pytest.raises(SpineError, match="the server stops") as raised:
+            client.runs.get("r1")
+        # What has failed is told rather than that the time is over.
+        with pytest.raises(SpineError, match="the database is away"):
+            client.runs.page(timeout=0.3)
+
+    assert raised.value.retry_after == 3600
+    assert len(server.calls("RunService/GetRun")) == 1
+    assert 1 < len(server.calls("RunService/ListRuns")) < 4
+
+
+def test_a_server_that_stays_away_is_asked_five_times(
+    server: ScriptedServer, client: SpineClient
+) -> None:
+    server.answers["RunService/GetRun"] = in_turn(AWAY)
+
+    with pytest.raises(SpineError, match="the database is away"):
+        client.runs.get("r1")
+
+    assert len(server.calls("RunService/GetRun")) == 5
+
+
+def test_closing_the_client_ends_a_call_that_waits_for_its_repeat(server: ScriptedServer) -> None:
+    called = threading.Event()
+    back_soon = SpineError("the server stops", category=Category.DEPENDENCY, retry_after=9)
+
+    def answer(_: Any, context: grpc.ServicerContext) -> Any:
+        called.set()
+        return fail(context, back_soon)
+
+    server.answers["RunService/GetRun"] = answer
+    failed: list[SpineError] = []
+    client = SpineClient(server.address)
+
+    def ask() -> None:
+        try:
+            client.runs.get("r1")
+        except SpineError as error:
+            failed.append(error)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    assert called.wait(20)
+    begun = time.monotonic()
+    client.close()
+    asking.join(20)
+
+    assert time.monotonic() - begun < 5
+    assert failed[0].category in (Category.CONFIGURATION, Category.TRANSIENT)
 
 
 def test_a_call_has_the_clients_time_or_its_own_or_none(server: ScriptedServer) -> None:

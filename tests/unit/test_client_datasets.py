@@ -110,6 +110,20 @@ def test_all_that_is_asked_reaches_the_server(server: ScriptedServer, client: Sp
     assert (first.HasField("limit"), first.limit, second.HasField("limit")) == (True, 0, False)
 
 
+def test_rows_of_which_none_has_arrived_are_asked_for_again(
+    server: ScriptedServer, client: SpineClient
+) -> None:
+    def answer(_: Any, context: grpc.ServicerContext) -> Iterator[pb.QueryResponse]:
+        if len(server.received) < 3:
+            fail(context, AWAY)
+        yield arrow(FRAME)
+
+    server.answers[QUERY] = answer
+
+    assert_frame_equal(client.query("a.b"), FRAME)
+    assert len(server.calls(QUERY)) == 3
+
+
 @pytest.mark.parametrize("broken", [b"", b"no arrow", arrow(FRAME).arrow[:200]])
 def test_rows_that_cannot_be_read_are_a_typed_error(
     server: ScriptedServer, client: SpineClient, broken: bytes
