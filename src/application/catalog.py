@@ -82,7 +82,7 @@ class Catalog:
             graph, step = self._functions[name]
             function = step.run
             assert callable(function)  # noqa: S101  # a Step runs a name or a function, by its type
-            hidden = self.secret_inputs(graph)
+            hidden = self.secret_inputs(graph.name)
             secret = {n for n, v in step.parameters.items() if _input(v) in hidden}
             return Runnable(name, function, _function_specs(function, step, secret), typed=False)
         found = self.pipeline(name)
@@ -145,18 +145,21 @@ class Catalog:
             else:
                 _check_step(self.pipeline(step.pipeline), step, known)
 
-    def secret_inputs(self, graph: Workflow) -> frozenset[str]:
-        """The workflow's own parameters that reach a secret parameter of one of its steps."""
-        return self._inputs(graph, lambda spec: spec.doc.secret)
+    def secret_inputs(self, name: str) -> frozenset[str]:
+        """The parameters of a pipeline or workflow that are secrets; none for an unknown name."""
+        return self._inputs_of(name, lambda spec: spec.doc.secret)
 
     def file_inputs(self, name: str) -> frozenset[str]:
         """The parameters of a pipeline or workflow that are paths; none for an unknown name."""
+        return self._inputs_of(name, lambda spec: spec.is_file)
+
+    def _inputs_of(self, name: str, wanted: Callable[[ParameterSpec], bool]) -> frozenset[str]:
         graph = self.workflows.find(name)
         if graph is not None:
-            return self._inputs(graph, lambda spec: spec.is_file)
+            return self._inputs(graph, wanted)
         found = self.pipelines.find(name)
         specs = found.parameters if found is not None else ()
-        return frozenset(spec.name for spec in specs if spec.is_file)
+        return frozenset(spec.name for spec in specs if wanted(spec))
 
     def _inputs(self, graph: Workflow, wanted: Callable[[ParameterSpec], bool]) -> frozenset[str]:
         """The workflow's own parameters that reach a wanted parameter of one of its steps."""

@@ -1,4 +1,4 @@
-"""Which files somebody who asks from elsewhere may name in parameters."""
+"""Which files and secrets somebody who asks from elsewhere may name in parameters."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ from typing import Any
 from ..domain.errors import Category, SpineError, ValidationError
 from ..ports.files import FileRoots
 from .catalog import Catalog
+from .opened_secrets import OpenedSecrets
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedFiles:
-    """Holds the parameters that are paths to the folders that the operator has opened.
+    """Holds parameters to the folders and secrets that the operator has opened.
 
     ``of_backfills`` names further parameters that are paths, for backfills of some pipelines.
     """
 
     roots: FileRoots
     catalog: Catalog
+    secrets: OpenedSecrets
     of_backfills: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def checked(self, name: str, parameters: Mapping[str, Any], *, place: str) -> dict[str, Any]:
         """The parameters of a pipeline or workflow, each path as it really is.
 
         Raises a SpineError of category PERMISSION, which names the field of the request below
-        ``place``, for a path that is not below one of the folders; a ValidationError for one at
-        which there is nothing.
+        ``place``, for a path that is not below one of the folders, and for a secret that is not
+        opened; a ValidationError for a path at which there is nothing.
         """
+        for key in self.catalog.secret_inputs(name) & parameters.keys():
+            self.secrets.check(parameters[key], place=f"{place}.{key}")
         paths = self.catalog.file_inputs(name) | set(self.of_backfills.get(name, ()))
         return {
             key: self._opened(value, f"{place}.{key}") if key in paths else value

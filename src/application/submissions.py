@@ -88,7 +88,7 @@ def prepared(
     if graph is not None:
         catalog.check_inputs(graph, given)
         plan = catalog.plan(graph, run_id if attached else None, submission.priority)
-        hidden = catalog.secret_inputs(graph)
+        hidden = catalog.secret_inputs(submission.name)
         specs = tuple(ParameterSpec(n, Any, doc=Param(secret=n in hidden)) for n in given)
         values = given
     else:

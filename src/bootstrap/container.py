@@ -44,6 +44,7 @@ from ..application.finra_otc.services import Services
 from ..application.finra_otc.survey import WeekSurvey
 from ..application.lifecycle import Lifecycle
 from ..application.opened_files import OpenedFiles
+from ..application.opened_secrets import OpenedSecrets
 from ..application.progression import Progression
 from ..application.purge_runs import PurgeRuns
 from ..application.read_datasets import Dataset, ReadDatasets
@@ -222,8 +223,18 @@ class Container(containers.DeclarativeContainer):
     file_roots = providers.Singleton(
         lambda settings: LocalFileRoots([*settings.file_roots, settings.home / "uploads"]), settings
     )
+    opened_secrets = providers.Singleton(
+        lambda settings: OpenedSecrets(
+            LocalFileRoots(settings.secret_roots), settings.secret_names
+        ),
+        settings,
+    )
     opened_files = providers.Singleton(
-        OpenedFiles, file_roots, catalog, providers.Object({REFRESH_WEEK: ("files",)})
+        OpenedFiles,
+        file_roots,
+        catalog,
+        opened_secrets,
+        providers.Object({REFRESH_WEEK: ("files",)}),
     )
     bring_file = providers.Singleton(
         BringFile, submit_run, opened_files, drop, settings.provided.upload_bytes

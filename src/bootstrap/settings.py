@@ -27,6 +27,7 @@ from .config_file import CONFIG_FILE, CONFIG_VARIABLE, config_file, unreadable
 
 PROCESSES = "processes"
 INLINE = "inline"
+_LISTS = ("modules", "pools", "file_roots", "secret_roots", "secret_names")
 
 
 class Settings(AccessSettings):
@@ -94,6 +95,16 @@ class Settings(AccessSettings):
         description="folders whose files may be named by who asks through the API, separated by "
         "commas; files that were brought may be named in any case",
     )
+    secret_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (Path("/run/secrets"),),
+        description="folders below which callers of the API may refer to secrets as file:PATH, "
+        "separated by commas",
+    )
+    secret_names: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("*",),
+        description="variables of the environment that callers of the API may refer to as "
+        "env:NAME, separated by commas; * stands for any letters; never those of this software",
+    )
     upload_limit: int = Field(
         4096, ge=1, description="most MiB of one file that is brought through the API"
     )
@@ -122,7 +133,7 @@ class Settings(AccessSettings):
         read_pools(value)
         return value
 
-    @field_validator("modules", "pools", "file_roots", mode="before")
+    @field_validator(*_LISTS, mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

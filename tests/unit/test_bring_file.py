@@ -16,6 +16,7 @@ from market_spine.adapters.outbound.system.opened_folders import LocalFileRoots
 from market_spine.application.bring_file import Announced, BringFile
 from market_spine.application.catalog import Catalog
 from market_spine.application.opened_files import OpenedFiles
+from market_spine.application.opened_secrets import OpenedSecrets
 from market_spine.application.submissions import Submission
 from market_spine.domain.errors import Category, SpineError, ValidationError
 from market_spine.domain.pipelines import pipeline
@@ -46,7 +47,8 @@ class House:
         workflows: Registry[Workflow] = Registry("workflow")
         workflows.add(FLOW)
         catalog = Catalog(pipelines, workflows)
-        files = OpenedFiles(LocalFileRoots([self.folder]), catalog)
+        roots = LocalFileRoots([self.folder])
+        files = OpenedFiles(roots, catalog, OpenedSecrets(roots))
         return BringFile(cast("Any", self.submitted.append), files, self.drop(), most_bytes=1_000)
 
     def drop(self) -> FolderDrop:

@@ -188,6 +188,18 @@ def test_a_secret_is_taken_by_reference_and_told_nowhere(api: Api, needs: Needs)
     assert line.text == "the password is ***"
 
 
+@pytest.mark.parametrize(
+    "password", ["env:SPINE_DATABASE_URL", "env:spine_token", "file:/etc/passwd", "file:../key"]
+)
+def test_a_secret_that_is_not_opened_is_not_resolved(api: Api, needs: Needs, password: str) -> None:
+    needs("contract.secret")
+    refused = api.refusal(
+        "RunService.SubmitRun", pipeline="contract.secret", parameters=values(password=password)
+    )
+    assert refused.code == "PERMISSION_DENIED"
+    assert "parameters.password" in str(refused)
+
+
 SUBMISSIONS: list[tuple[str, dict[str, Any], str, str | None]] = [
     ("a pipeline that is not there", {"pipeline": "pipelines/no.such"}, "NOT_FOUND", None),
     ("no pipeline", {"pipeline": ""}, "INVALID_ARGUMENT", "pipeline"),
