@@ -49,27 +49,26 @@ PATIENCE = 10.0
 """Seconds within which everybody else is answered, on a machine that has other work as well."""
 MORE = 40
 """Descriptors that the server may hold on to: connections to its store, of which it has a pool."""
+USUAL_DESCRIPTORS = 1024
 MEBIBYTE = 1024 * 1024
 MOST_GROWTH = 150 * MEBIBYTE
 GET_VERSION, SUBMIT = path_of("SystemService.GetVersion"), path_of("RunService.SubmitRun")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _many_descriptors() -> Iterator[None]:
-    """A thousand connections take a descriptor each, here and in the server."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 @pytest.fixture(scope="module")
 def server(own_servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(Home(tmp_path_factory.mktemp("hostile")), workers=1) as running:
-        with running.api() as client:
-            client.call("RunService.ListRuns")
-        yield running
-        assert not running.defects
+    """Started with as few descriptors as systems give at first; a thousand connections take more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (USUAL_DESCRIPTORS, hard))
+    try:
+        with Server(Home(tmp_path_factory.mktemp("hostile")), workers=1) as running:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+            with running.api() as client:
+                client.call("RunService.ListRuns")
+            yield running
+            assert not running.defects
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @contextmanager

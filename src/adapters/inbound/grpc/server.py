@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import grpc
 
@@ -47,11 +48,26 @@ def serve(
     that cannot be used. Runs in the main thread only, as it takes over both signals.
     """
     listening.checked()
+    _take_descriptors()
     with (
         ThreadPoolExecutor(_THREADS, thread_name_prefix="use-case") as threads,
         asyncio.Runner(loop_factory=_loop_factory()) as runner,
     ):
         runner.run(_serve(listening, uses, threads, ready, stopping))
+
+
+def _take_descriptors() -> None:
+    """Let the process open as many files as it may: each connection is one.
+
+    Most systems begin with 1,024, for the sake of programs that use select.
+    """
+    try:
+        import resource  # noqa: PLC0415  # there is none for Windows
+    except ImportError:
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems tell more than they give
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
