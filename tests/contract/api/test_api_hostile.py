@@ -57,7 +57,7 @@ GET_VERSION, SUBMIT = path_of("SystemService.GetVersion"), path_of("RunService.S
 
 @pytest.fixture(scope="module")
 def server(own_servers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Started with as few descriptors as systems give at first; a thousand connections take more."""
+    """It starts with as few descriptors as most systems give; a thousand connections take more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (USUAL_DESCRIPTORS, hard))
     try:
