@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, NoReturn
 
 from ..adapters.inbound.cli.services import ServeOptions, TokenUses
@@ -167,11 +166,14 @@ class RemoteAudit:
         self._system = system
 
     def list(self, wanted: AuditFilter) -> Sequence[AuditEntry]:
-        found = self._system.audit(caller=wanted.caller, method=wanted.method)
-        # A server goes on by tokens of its own, not by the ids of calls: so it is asked from the
-        # newest call on.
-        later = (entry for entry in found if wanted.before is None or entry.id < wanted.before)
-        return list(islice(later, wanted.limit))
+        return [
+            *self._system.audit(
+                caller=wanted.caller,
+                method=wanted.method,
+                before=wanted.before,
+                limit=wanted.limit,
+            )
+        ]
 
 
 class RemoteDiagnosis:

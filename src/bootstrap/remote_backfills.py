@@ -22,7 +22,6 @@ class RemoteBackfills:
 
     backfills: Backfills
     _counts: dict[str, Mapping[PartState, int]] = field(default_factory=dict)
-    _list: Bookmarks[Backfill, str] | None = None
     _parts: dict[tuple[str, frozenset[PartState]], Bookmarks[BackfillPart, int]] = field(
         default_factory=dict
     )
@@ -41,13 +40,7 @@ class RemoteBackfills:
         return standing.backfill
 
     def list(self, *, before: str | None = None, limit: int = 50) -> Sequence[Backfill]:
-        if self._list is None:
-            self._list = Bookmarks(
-                lambda size, token: self.backfills.page(size=size, token=token),
-                lambda item: item.id,
-                operator.lt,  # ids sort by creation, and the list begins with the newest
-            )
-        return self._list.after(before, limit)
+        return [*self.backfills.list(before=before, limit=limit)]
 
     def counts(self, backfill_id: str) -> Mapping[PartState, int]:
         if backfill_id in self._counts:

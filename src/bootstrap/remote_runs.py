@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ..client.calls import Page
 from ..client.decoding_runs import RunStanding
 from ..client.runs import Runs, RunSelection
 from ..domain.captures import LineageEdge
@@ -15,7 +14,6 @@ from ..domain.errors import ValidationError
 from ..domain.queueing import Job, Progress
 from ..domain.run_statistics import Purged, StatisticsFilter, StatisticsReport
 from ..domain.runs import LogLine, Run, RunEvent, RunFilter
-from .bookmarks import Bookmarks
 
 if TYPE_CHECKING:
     from ..application.retry_run import Extent
@@ -34,7 +32,6 @@ class RemoteRuns:
     runs: Runs
     _progress: dict[str, Progress | None] = field(default_factory=dict)
     _jobs: dict[str, Job | None] = field(default_factory=dict)
-    _lists: dict[RunFilter, Bookmarks[Run, str]] = field(default_factory=dict)
 
     def get(self, run_id: str) -> Run:
         standing = self._standing(run_id)
@@ -48,10 +45,7 @@ class RemoteRuns:
                 f"limit is {wanted.limit}, but at least 1 run has to be asked for",
                 hint="give a limit of 1 or more",
             )
-        kept = replace(wanted, before=None, limit=1)
-        if kept not in self._lists:
-            self._lists[kept] = Bookmarks(self._fetch(kept), lambda run: run.id, _is_older)
-        return self._lists[kept].after(wanted.before, wanted.limit)
+        return [*self.runs.list(limit=wanted.limit, **_selection(wanted))]
 
     def parts(self, run_id: str) -> Iterator[Run]:
         for standing in self.runs.step_standings(run_id):
@@ -100,27 +94,23 @@ class RemoteRuns:
                 raise run_not_found(run_id) from error
             raise
 
-    def _fetch(self, wanted: RunFilter) -> Callable[[int, str], Page[Run]]:
-        selection: RunSelection = {
-            "pipeline": wanted.pipeline,
-            "state": wanted.state,
-            "trigger": wanted.trigger,
-            "category": wanted.category,
-            "partition": wanted.partition,
-            "parent": wanted.parent,
-            "top_level": wanted.top_level_only,
-            "step": wanted.step,
-            "retry_of": wanted.retry_of,
-            "backfill": wanted.backfill,
-            "since": wanted.since,
-            "until": wanted.until,
-        }
-        return lambda size, token: self.runs.page(size=size, token=token, **selection)
 
-
-def _is_older(run_id: str, than: str) -> bool:
-    """Whether it comes later in a list: ids sort by creation, and lists begin with the newest."""
-    return run_id < than
+def _selection(wanted: RunFilter) -> RunSelection:
+    return {
+        "pipeline": wanted.pipeline,
+        "state": wanted.state,
+        "trigger": wanted.trigger,
+        "category": wanted.category,
+        "partition": wanted.partition,
+        "parent": wanted.parent,
+        "top_level": wanted.top_level_only,
+        "step": wanted.step,
+        "retry_of": wanted.retry_of,
+        "backfill": wanted.backfill,
+        "before": wanted.before,
+        "since": wanted.since,
+        "until": wanted.until,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,23 +121,26 @@ class Backfills:
         *,
         pipeline: str | None = None,
         state: BackfillState | str | None = None,
+        before: str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[Backfill]:
-        """The backfills that pass, newest first, at most ``limit``."""
-        return self._calls.all(_BACKFILLS, _list_request(pipeline, state), limit, timeout)
+        """The backfills that pass, newest first, at most ``limit``; behind ``before`` if given."""
+        return self._calls.all(_BACKFILLS, _list_request(pipeline, state, before), limit, timeout)
 
     def page(
         self,
         *,
         pipeline: str | None = None,
         state: BackfillState | str | None = None,
+        before: str | None = None,
         size: int = 50,
         token: str = "",
         timeout: float | None = None,
     ) -> Page[Backfill]:
         """One page of the backfills that pass; ``token`` is that of the page before."""
-        return self._calls.page(_BACKFILLS, _list_request(pipeline, state), size, token, timeout)
+        request = _list_request(pipeline, state, before)
+        return self._calls.page(_BACKFILLS, request, size, token, timeout)
 
     def partitions(
         self,
@@ -215,10 +218,12 @@ def _plan(
 
 
 def _list_request(
-    pipeline: str | None, state: BackfillState | str | None
+    pipeline: str | None, state: BackfillState | str | None, before: str | None
 ) -> pb.ListBackfillsRequest:
     wanted = filter_of(
-        ("pipeline", "=", pipeline), ("state", "=", member_of(state, BackfillState, "state"))
+        ("pipeline", "=", pipeline),
+        ("state", "=", member_of(state, BackfillState, "state")),
+        ("name", "<", None if before is None else resource("backfills", before)),
     )
     return build(pb.ListBackfillsRequest, filter=wanted)
 

@@ -50,7 +50,8 @@ class RunSelection(TypedDict, total=False):
     """Which runs are wanted; what is left out, or None, keeps all.
 
     ``parent``, ``retry_of`` and ``backfill`` are ids; ``top_level`` keeps runs that are part of no
-    other. ``since`` (inclusive) and ``until`` (exclusive) bound the time of creation. Runs come
+    other, ``before`` those with a lower id, which stand behind that run in a list that is newest
+    first. ``since`` (inclusive) and ``until`` (exclusive) bound the time of creation. Runs come
     newest first unless ``oldest_first``. Times may be ISO text; a day alone is meant as a whole.
     """
 
@@ -64,6 +65,7 @@ class RunSelection(TypedDict, total=False):
     step: str | None
     retry_of: str | None
     backfill: str | None
+    before: str | None
     since: datetime | date | str | None
     until: datetime | date | str | None
     oldest_first: bool
@@ -276,6 +278,7 @@ def _list_request(wanted: RunSelection, caller: str) -> pb.ListRunsRequest:
             ("step", "=", wanted.get("step")),
             ("retry_of", "=", _name("runs", wanted.get("retry_of"))),
             ("backfill", "=", _name("backfills", wanted.get("backfill"))),
+            ("name", "<", _name("runs", wanted.get("before"))),
             ("create_time", ">=", moment_of(wanted.get("since"), "since", time.min)),
             ("create_time", "<", moment_of(wanted.get("until"), "until")),
         ),

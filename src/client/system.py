@@ -54,10 +54,14 @@ class System:
         *,
         caller: str | None = None,
         method: str | None = None,
+        before: str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[AuditEntry]:
-        """Who asked for which change, newest first, at most ``limit``; for administrators."""
-        wanted = filter_of(("caller", "=", caller), ("method", "=", method))
+        """Who asked for which change, newest first, at most ``limit``; for administrators.
+
+        ``before`` keeps the calls behind the one with that id.
+        """
+        wanted = filter_of(("caller", "=", caller), ("method", "=", method), ("id", "<", before))
         request = build(pb.ListAuditEntriesRequest, filter=wanted)
         return self._calls.all(_AUDIT, request, limit, timeout)

@@ -61,6 +61,7 @@ def seeds_of(api: Api) -> Seeds:
             "ListRunsRequest.filter": [
                 f"pipeline = contract.quick AND state = PENDING AND parent_run = {flow}",
                 'create_time >= "2025-11-10T00:00:00Z" AND create_time < 9999-12-31',
+                f"name < {flow}",
                 'parent_run = "" AND trigger = REQUEST AND category = INTERNAL',
                 'partition = "\\"\\\\%_\u202e"',
             ],

@@ -140,6 +140,22 @@ def test_the_server_says_who_the_caller_is(secure: Api, role: str) -> None:
     assert access_pb2.Role.Name(answer.role) == f"ROLE_{role.upper()}"
 
 
+def test_entries_are_kept_that_stand_behind_another(secure: Api) -> None:
+    method = "SystemService.ListAuditEntries"
+    for _ in range(3):
+        secure.refusal("RunService.CancelRun", name=f"runs/{unique()}", role="operator")
+    newest = secure.call(method, page_size=3).entries
+
+    behind = f"id < {newest[0].id}"
+    first = secure.call(method, filter=behind, page_size=1)
+    second = secure.call(method, filter=behind, page_size=1, page_token=first.next_page_token)
+    assert [*first.entries, *second.entries] == newest[1:]
+    of_caller = f"{behind} AND caller = operator-of-tests"
+    assert secure.call(method, filter=of_caller, page_size=2).entries == newest[1:]
+    refused = secure.refusal(method, filter='id < "no id"')
+    assert (refused.code, refused.field) == ("INVALID_ARGUMENT", "filter")
+
+
 def test_an_entry_says_who_the_caller_was(secure: Api) -> None:
     run = f"runs/{unique()}"
     for role in ("operator", "admin"):

@@ -220,9 +220,31 @@ def test_runs_are_kept_by_when_they_were_created(api: Api, needs: Needs) -> None
     )
 
 
+@covers("RunService.ListRuns")
+def test_runs_are_kept_that_stand_behind_another(api: Api, needs: Needs) -> None:
+    needs("contract.quick")
+    about = unique("behind")
+    runs = [submit(api, "contract.quick", label=about).name for _ in range(4)]
+    behind = f"partition = {about} AND name < {runs[2]}"
+
+    assert names(api, behind) == [runs[1], runs[0]]
+    assert names(api, behind, page_size=1) == [runs[1], runs[0]]
+    assert names(api, behind, order_by="create_time", page_size=1) == runs[:2]
+    assert names(api, f"partition = {about} AND name < {runs[0]}") == []
+    page = api.call("RunService.ListRuns", filter=behind, page_size=1)
+    other = behind.replace(runs[2], runs[3])
+    assert api.code("RunService.ListRuns", filter=other, page_token=page.next_page_token) == (
+        "INVALID_ARGUMENT"
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "name < 0198c5e2",
+        'name < "runs/a b"',
+        "name < backfills/0198c5e2",
+        "name = runs/0198c5e2",
         "state = STATE_FAILED",
         "state = failed",
         "state = 4",
@@ -272,6 +294,11 @@ def test_backfills_are_kept_by_pipeline_and_state(api: Api, needs: Needs) -> Non
     assert made.name not in listed("state = RUNNING")
     assert listed("pipeline = contract.quick") == []
     assert api.refusal("BackfillService.ListBackfills", filter="state = ENDED").field == "filter"
+    older = listed(f"name < {made.name}")
+    assert made.name not in older
+    assert all(name < made.name for name in older)
+    refused = api.refusal("BackfillService.ListBackfills", filter="name < runs/0198c5e2")
+    assert (refused.code, refused.field) == ("INVALID_ARGUMENT", "filter")
     partitions = f"backfill = {made.name}"
     assert all(
         run.trigger == Run.TRIGGER_BACKFILL

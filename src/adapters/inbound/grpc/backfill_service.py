@@ -173,15 +173,17 @@ class BackfillService(backfill_service_pb2_grpc.BackfillServiceServicer):
         self, request: backfill_service_pb2.ListBackfillsRequest
     ) -> backfill_service_pb2.ListBackfillsResponse:
         descending(request.order_by, "create_time", default=True, only=True)
-        wanted = read_filter(request.filter, {"pipeline": "=", "state": "="})
+        wanted = read_filter(request.filter, {"pipeline": "=", "state": "=", "name": "<"})
         pipeline, state = wanted.equal("pipeline"), wanted.one_of("state", BackfillState)
+        name = wanted.below("name")
+        bound = None if name is None else id_of(BACKFILLS, name, field="filter")
         page = self._backfills.page(
             request,
             (request.filter,),
             lambda after, limit: self._uses.read.list(
                 pipeline=pipeline,
                 state=state,
-                before=None if after is None else str(after[0]),
+                before=bound if after is None else str(after[0]),
                 limit=limit,
             ),
             backfill_message,

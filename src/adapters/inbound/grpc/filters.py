@@ -37,6 +37,10 @@ class Comparisons:
         """The value that the field has to have; None when the filter does not say."""
         return self.values.get((field, "="))
 
+    def below(self, field: str) -> str | None:
+        """The value that the field has to be below; None when the filter does not say."""
+        return self.values.get((field, "<"))
+
     def differs(self, field: str, found: str) -> bool:
         """Whether an item with the value ``found`` is not kept."""
         wanted, unwanted = self.values.get((field, "=")), self.values.get((field, "!="))

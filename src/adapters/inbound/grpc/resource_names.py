@@ -44,6 +44,15 @@ def optional_id(kind: str, name: str, *, field: str) -> str | None:
     return id_of(kind, name, field=field) if name else None
 
 
+def bare_id(text: str, *, field: str) -> str:
+    """The id of something that has no resource name."""
+    if not _ID.fullmatch(text):
+        raise invalid_field(
+            field, f"{field} has {text[:100]!r}, which is no id", hint="give it as it was told"
+        )
+    return text
+
+
 def pipeline_id(name: str, *, field: str) -> str:
     """The id of what can be submitted: pipelines/ID, workflows/ID, or the id alone."""
     kind, slash, _ = name.partition("/")

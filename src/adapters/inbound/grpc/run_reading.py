@@ -25,6 +25,7 @@ from .resource_names import BACKFILLS, RUNS, id_of, invalid_field, run_id
 from .values import moment_of
 
 _FIELDS = {
+    "name": "<",
     "pipeline": "=",
     "state": "=",
     "parent_run": "=",
@@ -161,7 +162,7 @@ class RunReading:
         place = None if after is None else str(after[0])
         if wanted.oldest_first:
             return self._read_runs.list(replace(wanted, after=place, limit=limit))
-        return self._read_runs.list(replace(wanted, before=place, limit=limit))
+        return self._read_runs.list(replace(wanted, before=place or wanted.before, limit=limit))
 
     def _tell_progress(self, messages: Sequence[run_pb2.Run]) -> None:
         running = {
@@ -200,6 +201,7 @@ def _wanted(text: str) -> RunFilter:
         category=found.one_of("category", Category),
         retry_of=_named(RUNS, retry_of),
         backfill=_named(BACKFILLS, backfill),
+        before=_named(RUNS, found.below("name")),
         since=found.moment("create_time", ">="),
         until=found.moment("create_time", "<"),
     )

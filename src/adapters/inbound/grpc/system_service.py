@@ -14,6 +14,7 @@ from ....v1 import system_service_pb2, system_service_pb2_grpc
 from .callers import caller_of
 from .filters import read_filter
 from .paging import Pages
+from .resource_names import bare_id
 from .values import timestamp_message
 from .work import Threads
 
@@ -72,7 +73,9 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
     def _list(
         self, request: system_service_pb2.ListAuditEntriesRequest
     ) -> system_service_pb2.ListAuditEntriesResponse:
-        wanted = read_filter(request.filter, {"caller": "=", "method": "="})
+        wanted = read_filter(request.filter, {"caller": "=", "method": "=", "id": "<"})
+        bound = wanted.below("id")
+        before = None if bound is None else bare_id(bound, field="filter")
         page = self._audit.page(
             request,
             (request.filter,),
@@ -80,7 +83,7 @@ class SystemService(system_service_pb2_grpc.SystemServiceServicer):
                 AuditFilter(
                     caller=wanted.equal("caller"),
                     method=wanted.equal("method"),
-                    before=None if after is None else str(after[0]),
+                    before=before if after is None else str(after[0]),
                     limit=limit,
                 )
             ),
