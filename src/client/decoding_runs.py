@@ -10,7 +10,7 @@ from ..domain.captures import LineageEdge, Partition
 from ..domain.errors import Category
 from ..domain.plans import Plan, PlannedStep
 from ..domain.queueing import Job, Progress, QueueState
-from ..domain.retries import Retry
+from ..domain.retries import NO_RETRY, Retry
 from ..domain.run_statistics import Purged, RunStatistics, StatisticsReport
 from ..domain.runs import EventKind, LogLine, Run, RunEvent, RunState, Trigger
 from ..v1 import (
@@ -152,6 +152,7 @@ def job_of(run_id: str, message: run_pb2.QueueEntry) -> Job:
         key=message.key or None,
         attached=message.attached,
         timeout=seconds(message, "timeout"),
+        retry=retry_of(message.retry) if message.HasField("retry") else NO_RETRY,
         failures=message.failures,
         losses=message.losses,
         attempt=message.attempt,

@@ -123,7 +123,14 @@ def daily(
         context.check()
 
 
-@pipeline("contract.without_parameters", pool="elsewhere", timeout=600, max_active=3, key="one")
+@pipeline(
+    "contract.without_parameters",
+    pool="elsewhere",
+    timeout=600,
+    max_active=3,
+    key="one",
+    retry=Retry(attempts=3, delay=60.0),
+)
 def without_parameters(context: RunContext) -> None:
     """Wait in a pool of which no worker takes anything."""
 

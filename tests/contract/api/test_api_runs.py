@@ -80,6 +80,7 @@ def test_a_run_that_waits_tells_how(api: Api, needs: Needs) -> None:
     assert (entry.priority, entry.key, entry.timeout.ToSeconds()) == (7, "one", 600)
     assert entry.pipeline == "contract.without_parameters"
     assert not entry.HasField("lease_expire_time")
+    assert (entry.retry.attempts, entry.retry.delay.ToSeconds()) == (3, 60)
     api.call("RunService.CancelRun", name=run.name)
 
 

@@ -26,9 +26,7 @@ def standing(job: Job) -> str:
     if job.state is QueueState.WAITING:
         more = ""
         if job.failures:
-            # A server does not tell how many attempts there are.
-            of = f" of {job.retry.attempts}" if job.retry.attempts > job.failures else ""
-            more = f", then attempt {job.failures + 1}{of}"
+            more = f", then attempt {job.failures + 1} of {job.retry.attempts}"
         return f"WAITING until {cell(job.ready_at)}{more}"
     return f"READY for the next free worker of pool {job.pool}"
 

@@ -86,6 +86,7 @@ def queue_message(job: Job) -> run_pb2.QueueEntry:
         attached=job.attached,
         pipeline=job.pipeline,
         timeout=duration_message(job.timeout),
+        retry=None if job.retry.attempts == 1 else retry_message(job.retry),
     )
 
 
