@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from ..adapters.inbound.cli.services import CliServices
     from ..ports.progress import Progress
 
+# Two of cli.exits, which may not be there yet when they are needed.
 _INTERRUPTED = 130
+_DEFECT = 70
 
 
 def main() -> None:
@@ -22,6 +24,11 @@ def main() -> None:
         build(application, server_health)()
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        sys.exit(_DEFECT)
 
 
 def application(progress: Progress, server: str | None = None) -> CliServices:

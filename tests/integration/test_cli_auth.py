@@ -89,7 +89,7 @@ def test_a_revoked_token_is_refused_and_stays_in_the_list(spine: Spine) -> None:
 def test_there_may_be_no_token(spine: Spine) -> None:
     assert spine("auth", "token", "list").out == "nothing found\n"
     assert spine("auth", "token", "list", "--json").json() == []
-    said = spine("auth", "token", "revoke", "unknown", code=2)
+    said = spine("auth", "token", "revoke", "unknown", code=3)
     assert "spine auth token list" in said.err
 
 

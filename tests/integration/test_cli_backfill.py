@@ -153,6 +153,22 @@ def test_backfills_are_listed_newest_first_by_pages(queue: Spine) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("show", "last"), "none was made yet"),
+        (("pause", "no-such-backfill"), "there is no backfill no-such-backfill"),
+    ],
+)
+def test_a_backfill_that_is_not_there_is_told(
+    queue: Spine, words: tuple[str, ...], said: str
+) -> None:
+    answer = queue("backfill", *words, code=3)
+
+    assert said in answer.err
+    assert answer.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
         (("create", "queue.day", "--from", "soon", "--to", "2026-01-07"), "--from 'soon'"),
         (("create", "queue.say", *TIME), "queue.day"),
         (("create", "queue.day", *TIME, "--only", "lost"), "expected one of MISSING"),
@@ -160,8 +176,6 @@ def test_backfills_are_listed_newest_first_by_pages(queue: Spine) -> None:
         (("create", "queue.day", *TIME, "-p", "day=2026-01-05"), "--from and --to"),
         (("create", "queue.day", *TIME[2:], "--from", "2026-02-01"), "earlier date first"),
         (("create", "queue.day", *TIME, "--max-active", "100000"), "at once"),
-        (("show", "last"), "none was made yet"),
-        (("pause", "no-such-backfill"), "there is no backfill no-such-backfill"),
     ],
 )
 def test_wrong_usage_is_told_and_makes_nothing(

@@ -212,7 +212,6 @@ def test_a_file_gets_what_stdout_would(there: Spine, tmp_path: Path, form: str) 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("finra.otc_transparency.venue_volum",), ("did you mean", VOLUME)),
         ((VOLUME, "--where", "venue=OTCN"), ("no column 'venue'", "mpid")),
         ((VOLUME, "--where", "trades=many"), ("'many'", "trades", "Int64")),
         ((VOLUME, "--where", "week_start=Monday"), ("'Monday'", "Date")),
@@ -348,8 +347,12 @@ def test_a_dataset_is_described_column_by_column(there: Spine) -> None:
     assert "spine data describe NAME" in there("data", "list").out
 
 
-def test_an_unknown_dataset_is_not_described(there: Spine) -> None:
-    assert "did you mean" in there("data", "describe", VOLUME[:-1], code=2).err
+@pytest.mark.parametrize("question", ["describe", "show"])
+def test_an_unknown_dataset_is_not_there(there: Spine, question: str) -> None:
+    said = there("data", question, VOLUME[:-1], code=3)
+
+    assert said.out == ""
+    assert f"did you mean {VOLUME}" in said.err
 
 
 def test_a_refused_question_leaves_the_file_alone(there: Spine, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_a_run_is_found_by_the_end_or_a_unique_beginning_of_its_id(there: Spine)
     assert shown(there, newest[-6:]) == newest
     assert shown(there, newest[:unique]) == newest
     assert shown(there, newest) == newest
-    assert there("runs", "show", newest[-5:], code=2).err.startswith("error [VALIDATION]")
+    assert there("runs", "show", newest[-5:], code=3).err.startswith("error [VALIDATION]")
 
 
 def test_several_runs_that_match_are_named(there: Spine) -> None:
@@ -164,14 +164,14 @@ def test_several_runs_that_match_are_named(there: Spine) -> None:
 
 @pytest.mark.parametrize("name", ["nothing-like-it", "ffffffff", "x" * 36])
 def test_a_run_that_is_not_found_points_to_the_list(there: Spine, name: str) -> None:
-    said = there("runs", "show", name, code=2)
+    said = there("runs", "show", name, code=3)
 
     assert f"no run {name}" in said.err
     assert "next: spine runs list" in said.err
 
 
 def test_there_is_no_last_run_before_the_first(spine: Spine) -> None:
-    assert "nothing was run yet" in spine("runs", "show", "last", code=2).err
+    assert "nothing was run yet" in spine("runs", "show", "last", code=3).err
 
 
 def test_the_last_run_is_the_whole_and_not_its_last_part(spine: Spine, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_a_broken_module_is_wrong_usage_and_named(tmp_path: Path, content: str, 
     (tmp_path / "broken_one.py").write_text(content)
 
     answer = process(
-        "pipelines", "list", folder=tmp_path, env={"SPINE_MODULES": "broken_one"}, code=2
+        "pipelines", "list", folder=tmp_path, env={"SPINE_MODULES": "broken_one"}, code=6
     )
 
     assert "module broken_one" in answer.err
@@ -184,7 +184,7 @@ def test_two_pipelines_of_one_name_are_refused(tmp_path: Path) -> None:
         f"@pipeline('{DOMAIN}.backfill')\ndef work(context): ...\n"
     )
 
-    answer = process("pipelines", "list", folder=tmp_path, env={"SPINE_MODULES": "twin"}, code=2)
+    answer = process("pipelines", "list", folder=tmp_path, env={"SPINE_MODULES": "twin"}, code=6)
 
     assert f"two pipelines are named '{DOMAIN}.backfill'" in answer.err
 

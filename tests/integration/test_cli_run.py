@@ -75,7 +75,6 @@ def test_a_failed_run_exits_with_1_and_tells_why(spine: Spine, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("finra.otc_transparency.refresh_weak",), "refresh_week"),
         ((f"{DOMAIN}.refresh_week",), "missing"),
         ((f"{DOMAIN}.refresh_week", "-p", "file=x", "-p", "wek=1"), "did you mean 'week'"),
         ((f"{DOMAIN}.refresh_week", "-p", "file=x", "-p", "week=soon"), "not a date (YYYY-MM-DD)"),
@@ -95,6 +94,19 @@ def test_wrong_usage_exits_with_2_and_leaves_no_run(
     assert said in json.dumps(document["error"])
     assert said in shown.err
     assert shown.out == ""
+    assert spine("runs", "list", "--json").json() == []
+
+
+def test_an_unknown_name_exits_with_3_and_leaves_no_run(spine: Spine) -> None:
+    words = ("run", f"{DOMAIN}.refresh_weak")
+
+    document = spine(*words, "--json", code=3).json()
+    shown = spine(*words, code=3)
+
+    assert set(document) == KEYS
+    assert "refresh_week" in document["error"]["hint"]
+    assert "refresh_week" in shown.err
+    assert spine("submit", *words[1:], code=3).out == ""
     assert spine("runs", "list", "--json").json() == []
 
 
@@ -173,8 +185,8 @@ def test_runs_are_selected(there: Spine) -> None:
     assert count("--parent", "none") == 0
 
 
-def test_an_unknown_run_is_wrong_usage(there: Spine) -> None:
-    said = there("runs", "show", "no-such-run", code=2)
+def test_an_unknown_run_is_not_there(there: Spine) -> None:
+    said = there("runs", "show", "no-such-run", code=3)
 
     assert "no run no-such-run" in said.err
     assert said.out == ""
@@ -250,8 +262,8 @@ def test_pipelines_are_listed_and_shown(spine: Spine) -> None:
     assert "encoding" in spine("pipelines", "show", f"{DOMAIN}.refresh_week").out
 
 
-def test_an_unknown_pipeline_is_wrong_usage_with_a_suggestion(spine: Spine) -> None:
-    said = spine("pipelines", "show", f"{DOMAIN}.refresh_weeks", code=2)
+def test_an_unknown_pipeline_is_not_there_and_the_nearest_is_named(spine: Spine) -> None:
+    said = spine("pipelines", "show", f"{DOMAIN}.refresh_weeks", code=3)
 
     assert f"did you mean {DOMAIN}.refresh_week" in said.err
 
@@ -301,7 +313,7 @@ def test_the_doctor_names_a_damaged_database(spine: Spine, tmp_path: Path) -> No
     assert "spine.db" in findings["database"]["detail"]
     for words in (("db", "current"), ("runs", "list"), ("data", "show", f"{DOMAIN}.liquidity")):
         said = spine(*words, code=None)
-        assert said.code in (1, 2)
+        assert said.code in (1, 6)
         assert "error [" in said.err
         assert said.out == ""
 
@@ -322,7 +334,7 @@ def test_another_schema_is_told_everywhere_and_nothing_is_written(
 
     findings = {item["name"]: item for item in spine("doctor", "--json", code=1).json()}
     path = weekly_file(tmp_path, NAME, *GOOD)
-    document = spine.run("refresh_week", file=path, code=2).json()
+    document = spine.run("refresh_week", file=path, code=6).json()
 
     assert findings["schema"]["ok"] is False
     assert "from-the-future" in findings["schema"]["detail"]
@@ -357,8 +369,8 @@ def test_wrong_settings_are_named(
 ) -> None:
     monkeypatch.setenv(name, value)
 
-    answer = spine("runs", "list", code=2)
-    document = spine("run", f"{DOMAIN}.backfill", "-p", "files=x", "--json", code=2).json()
+    answer = spine("runs", "list", code=6)
+    document = spine("run", f"{DOMAIN}.backfill", "-p", "files=x", "--json", code=6).json()
 
     assert said in answer.err
     assert answer.out == ""
@@ -372,7 +384,7 @@ def test_a_settings_file_in_the_working_folder_holds(spine: Spine, tmp_path: Pat
     assert (tmp_path / "from-toml" / "spine.db").is_file()
 
     (tmp_path / "spine.toml").write_text('hoem = "x"\n')
-    assert "hoem" in spine("db", "upgrade", code=2).err
+    assert "hoem" in spine("db", "upgrade", code=6).err
 
 
 def test_a_file_of_header_only_is_a_failed_run(spine: Spine, tmp_path: Path) -> None:

@@ -297,7 +297,7 @@ def test_the_document_of_a_run_that_is_refused_is_a_document(place: Place) -> No
 
 
 def test_without_a_server_it_says_how_to_start_one() -> None:
-    said = RemoteSpine("127.0.0.1:1")("runs", "list", code=1)
+    said = RemoteSpine("127.0.0.1:1")("runs", "list", code=5)
 
     assert "error [DEPENDENCY] no server answers at 127.0.0.1:1" in said.err
     assert "spine serve" in said.err

@@ -79,7 +79,7 @@ def test_a_store_of_ones_own_is_asked_where_no_server_is_named(
     ],
 )
 def test_wrong_settings_are_named(tmp_path: Path, env: dict[str, str], words: str) -> None:
-    said = process("runs", "list", folder=tmp_path, env=env, code=2)
+    said = process("runs", "list", folder=tmp_path, env=env, code=6)
 
     assert "error [CONFIGURATION]" in said.err
     assert words in said.err
@@ -104,15 +104,15 @@ def test_a_token_and_a_certificate_are_read_from_files(tmp_path: Path) -> None:
 
         assert process("runs", "list", folder=elsewhere, env=env).out == "nothing found\n"
         refused = process(
-            "submit", "finra.otc_transparency.backfill", folder=elsewhere, env=env, code=1
+            "submit", "finra.otc_transparency.backfill", folder=elsewhere, env=env, code=4
         )
         assert "error [PERMISSION]" in refused.err
         without = {**env, "SPINE_TOKEN_FILE": ""}
-        assert "PERMISSION" in process("runs", "list", folder=elsewhere, env=without, code=1).err
+        assert "PERMISSION" in process("runs", "list", folder=elsewhere, env=without, code=4).err
         # Whether a server takes calls is told to everybody who can connect.
         assert "SERVING" in process("health", folder=elsewhere, env=without).out
         clear = {**without, "SPINE_SERVER": f"127.0.0.1:{port}", "SPINE_SERVER_CA": ""}
-        hung_up = process("runs", "list", folder=elsewhere, env=clear, code=2).err
+        hung_up = process("runs", "list", folder=elsewhere, env=clear, code=6).err
         assert "demands TLS" in hung_up
 
 

@@ -92,7 +92,7 @@ def test_what_to_do_next_can_be_copied_and_asks_the_same_server(idle: Served) ->
         assert idle(*shlex.split(line)[3:]).code == 0
         assert "if none runs: spine serve there" in said.out
     assert f"run it: {option}submit queue.day -p " in shown.out
-    missing = idle("runs", "show", "00000000-0000-7000-8000-000000000000", code=2)
+    missing = idle("runs", "show", "00000000-0000-7000-8000-000000000000", code=3)
     assert f"next: {option}runs list shows" in missing.err
 
 

@@ -190,8 +190,8 @@ def test_rows_reach_a_pipe_whatever_its_encoding(filled: Path, words: tuple[str,
 def test_documents_are_escaped_where_their_letters_cannot_be_shown(tmp_path: Path) -> None:
     words = ("run", "söhne_漢", "--json")
 
-    plain = process(*words, folder=tmp_path, env=ASCII, code=2)
-    usual = process(*words, folder=tmp_path, env={"PYTHONIOENCODING": "utf-8"}, code=2)
+    plain = process(*words, folder=tmp_path, env=ASCII, code=3)
+    usual = process(*words, folder=tmp_path, env={"PYTHONIOENCODING": "utf-8"}, code=3)
 
     assert plain.out.isascii()
     assert "söhne_漢" in usual.out

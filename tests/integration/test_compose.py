@@ -80,7 +80,7 @@ def test_the_job_migrates_and_the_service_turns_healthy(
 def test_the_health_check_fails_where_nobody_serves(environment: dict[str, str]) -> None:
     answered = spine(["health", "--server", "127.0.0.1:1", "--timeout", "2"], environment)
 
-    assert answered.returncode == 1
+    assert answered.returncode == 5
     assert "no server answers at 127.0.0.1:1" in answered.stderr
     assert "Traceback" not in answered.stderr
 

@@ -280,7 +280,7 @@ def test_an_older_schema_is_refused_and_names_the_upgrade(
     before = all_rows(fresh)
     monkeypatch.setenv("SPINE_DATABASE_URL", fresh)
 
-    said = spine("runs", "list", code=2)
+    said = spine("runs", "list", code=6)
     assert start in said.err
     assert "spine db upgrade" in said.err
     assert spine("db", "current", "--json", code=1).json()["revision"] == start
@@ -299,7 +299,7 @@ def test_a_newer_schema_is_refused_and_names_the_software(
     monkeypatch.setenv("SPINE_DATABASE_URL", fresh)
 
     for words in (("runs", "list"), ("db", "upgrade")):
-        said = spine(*words, code=2)
+        said = spine(*words, code=6)
         assert "9999" in said.err
         assert "update the software" in said.err
     assert all_rows(fresh)["alembic_version"] == [{"version_num": "9999"}]

@@ -225,10 +225,10 @@ def test_the_password_comes_from_its_file(
     assert spine("db", "upgrade", "--json").json()["current"]
     with_one = make_url(url).set(password="staple").render_as_string(hide_password=False)
     settings.setenv("SPINE_DATABASE_URL", with_one)
-    twice = spine("db", "current", code=2)
+    twice = spine("db", "current", code=6)
     assert "has a password" in twice.err
     settings.setenv("SPINE_DATABASE_PASSWORD_FILE", str(tmp_path / "nowhere"))
-    missing = spine("db", "current", code=2)
+    missing = spine("db", "current", code=6)
     for said in (twice, missing):
         assert "staple" not in said.err + said.out
         assert "horse" not in said.err + said.out
@@ -249,7 +249,7 @@ def test_a_wrong_limit_is_named(
     settings: pytest.MonkeyPatch, spine: Spine, name: str, value: str
 ) -> None:
     settings.setenv(f"SPINE_DATABASE_{name}", value)
-    assert f"database_{name.lower()}" in spine("db", "current", code=2).err
+    assert f"database_{name.lower()}" in spine("db", "current", code=6).err
 
 
 def test_limits_reach_the_server(settings: pytest.MonkeyPatch, url: str) -> None:
@@ -290,7 +290,7 @@ def test_a_statement_timeout_ends_what_the_command_line_asks(
     with store.write() as unit:
         unit._transaction.writing.exec_driver_sql("LOCK TABLE runs")  # type: ignore[attr-defined]
         env = {"SPINE_DATABASE_URL": url, "SPINE_DATABASE_STATEMENT_TIMEOUT": "0.2"}
-        said = process("runs", "list", folder=tmp_path, env=env, code=1)
+        said = process("runs", "list", folder=tmp_path, env=env, code=5)
     store.close()
     assert "took too long" in said.err
     assert "SPINE_DATABASE_STATEMENT_TIMEOUT" in said.err

@@ -125,7 +125,7 @@ def test_a_second_server_on_the_port_fails_clearly(own: Server, tmp_path: Any) -
     second = Server(Home(tmp_path / "second"), listen=own.address)
     try:
         assert second.port == 0
-        assert second.exit_code() == 2
+        assert second.exit_code() == 6
         assert own.address in second.log
         assert "--listen" in second.log
         assert "Traceback" not in second.log

@@ -21,11 +21,11 @@ AUTHORITY = Authority("authority of servers")
 
 
 def refused(home: Home, *arguments: str, listen: str = "127.0.0.1:0") -> str:
-    """What a server says that does not start; its exit code tells of wrong usage."""
+    """What a server says that does not start; its exit code tells of what is set up."""
     server = Server(home, *arguments, listen=listen)
     try:
         assert server.port == 0, "the server has started"
-        assert server.exit_code() == 2
+        assert server.exit_code() == 6
         assert "Traceback" not in server.log
         return server.log
     finally:

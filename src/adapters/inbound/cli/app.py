@@ -48,7 +48,9 @@ Let workers do it:
 State lives in the folder SPINE_HOME (default .spine); SPINE_DATABASE_URL names another store.
 With --server, or SPINE_SERVER, a server is asked instead: SPINE_TOKEN or SPINE_TOKEN_FILE is how it
 knows you, SPINE_SERVER_CA how you know it.
-Exit codes: 0 done, 1 the run failed, 2 wrong usage.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not there, 4 not permitted, 5 away or busy (try again
+later), 6 wrong settings, 70 a defect, 130 interrupted.
 """
 
 

@@ -14,6 +14,7 @@ from ....domain.backfills import BackfillState, PartState
 from ....domain.errors import SpineError
 from . import backfill_view, output
 from .commands import command
+from .exits import Exit
 from .outage import Outage
 from .run_words import moment
 
@@ -81,13 +82,13 @@ def wait(services: CliServices, backfill: Backfill, *, json: bool) -> None:
             f"not followed any more: {command(f'backfill show {backfill.id} --follow')} goes on "
             f"with it, {command(f'backfill cancel {backfill.id}')} ends it"
         )
-        raise typer.Exit(output.EXIT_INTERRUPTED) from interrupt
+        raise typer.Exit(Exit.INTERRUPTED) from interrupt
     if json:
         output.print_json(backfill_view.whole_document(services, final))
     else:
         backfill_view.show(services, final, every=False)
     if final.state is not BackfillState.SUCCEEDED:
-        raise typer.Exit(output.EXIT_FAILED)
+        raise typer.Exit(Exit.FAILED)
 
 
 def until_over(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import asking, output
+from .exits import Exit
 
 if TYPE_CHECKING:
     from ....application.copy_store import CopyReport
@@ -33,7 +34,7 @@ def current(context: typer.Context, json: asking.Json = False) -> None:
         status = asking.services(context).admin().status()
         _show(status, json)
         if not status.current:
-            raise typer.Exit(output.EXIT_FAILED)
+            raise typer.Exit(Exit.FAILED)
 
 
 @app.command("copy")
@@ -68,7 +69,7 @@ def copy(
                 report = copied(batch_rows=batch_rows)
         except KeyboardInterrupt as interrupt:
             output.note("interrupted: run the same command again, it goes on where it stopped")
-            raise typer.Exit(output.EXIT_INTERRUPTED) from interrupt
+            raise typer.Exit(Exit.INTERRUPTED) from interrupt
         _show_copy(report, json)
 
 
@@ -92,7 +93,7 @@ def doctor(context: typer.Context, json: asking.Json = False) -> None:
                 ),
             )
         if not all(item.ok for item in findings):
-            raise typer.Exit(output.EXIT_FAILED)
+            raise typer.Exit(Exit.FAILED)
 
 
 def _show_copy(report: CopyReport, json: bool) -> None:

@@ -11,7 +11,7 @@ import typer
 from ....application.watch_run import News, Watch
 from ....domain.queueing import Progress
 from ....domain.runs import EventKind, LogLine, Run, RunEvent, RunState
-from . import documents, output
+from . import documents, exits, output
 from .commands import command, start_worker
 from .follow import until_final
 from .run_words import happened, moment, process
@@ -80,7 +80,7 @@ def as_objects(_run: Run, news: Sequence[News]) -> None:
 
 
 def follow(reader: RunReader, run: Run, *, json: bool) -> None:
-    """Show all that happens to the run until its end; leaves with 1 when it did not succeed."""
+    """Show all that happens to the run until its end; leaves with its code if it failed."""
     if json:
         final = _ended(reader, run.id, as_objects)
         output.print_json_line({"type": "run", **documents.executed(final)})
@@ -102,7 +102,7 @@ def wait(reader: RunReader, run: Run, *, json: bool) -> None:
 
 
 def tell_end(final: Run) -> None:
-    """Say how a run ended; leaves with 1 when it did not succeed."""
+    """Say how a run ended; leaves with its code if it did not succeed."""
     took = "" if final.duration is None else f" in {spoken(final.duration)}"
     for warning in final.warnings:
         output.say(f"note: {warning}")
@@ -114,7 +114,7 @@ def tell_end(final: Run) -> None:
 
 def _leave(final: Run) -> None:
     if final.state is not RunState.SUCCEEDED:
-        raise typer.Exit(output.EXIT_FAILED)
+        raise typer.Exit(exits.of_run(final.error))
 
 
 def _ended(
@@ -142,4 +142,4 @@ def _ended(
             f"not followed any more: {command(f'runs show {run_id} --follow')} goes on with it, "
             f"{command(f'runs cancel {run_id}')} ends the run"
         )
-        raise typer.Exit(output.EXIT_INTERRUPTED) from interrupt
+        raise typer.Exit(exits.Exit.INTERRUPTED) from interrupt

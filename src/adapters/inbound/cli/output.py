@@ -15,16 +15,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from ....domain.errors import Category, SpineError
-from . import stdout
+from ....domain.errors import SpineError
+from . import exits, stdout
 
 if TYPE_CHECKING:
     from .layout import Column, Narrowing
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130  # as shells tell it: 128 + SIGINT
-_USAGE = (Category.VALIDATION, Category.CONFIGURATION)
 _JSON = (str, bool, int, float)
 NOTHING = "nothing found"
 
@@ -168,15 +164,10 @@ def show_error(error: SpineError) -> None:
         print("\n".join(lines), file=sys.stderr)
 
 
-def exit_code(error: SpineError) -> int:
-    """2 for what the caller has to say differently, 1 for what went wrong."""
-    return EXIT_USAGE if error.category in _USAGE else EXIT_FAILED
-
-
 def stop(error: SpineError) -> NoReturn:
     """Show the error and leave with its exit code."""
     show_error(error)
-    raise typer.Exit(exit_code(error)) from error
+    raise typer.Exit(exits.of(error)) from error
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ....domain.errors import SpineError, ValidationError
-from . import asking, output, stdout
+from . import asking, exits, output, stdout
 
 if TYPE_CHECKING:
     from ....application.context import RunOutcome
@@ -48,19 +48,19 @@ def run(
             if not json:
                 raise
             _print_refusal(name, error)
-            raise typer.Exit(output.exit_code(error)) from error
+            raise typer.Exit(exits.of(error)) from error
         except KeyboardInterrupt as interrupt:
             from .interruption import tell
 
             tell(services, name, began, json)
-            raise typer.Exit(output.EXIT_INTERRUPTED) from interrupt
+            raise typer.Exit(exits.Exit.INTERRUPTED) from interrupt
         try:
             _show(outcome, name, json)
         except stdout.ReaderGone:  # how the run ended counts all the same
             if outcome.result.error is not None and not json:
                 output.show_error(outcome.result.error)
         if not outcome.result.ok:
-            raise typer.Exit(output.EXIT_FAILED)
+            raise typer.Exit(exits.of_run(outcome.result.error))
 
 
 def refuse(words: list[str]) -> None:

@@ -65,7 +65,7 @@ def retry(
         bool, typer.Option("--all", help="Do all of it again, also what succeeded.")
     ] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Follow the new run; exit code 1 when it fails.")
+        bool, typer.Option("--wait", help="Follow the new run; exit code 1 or 5 when it fails.")
     ] = False,
     json: asking.Json = False,
 ) -> None:

@@ -40,7 +40,10 @@ def find(reader: RunReader, text: str) -> Run:
         if "resource" not in error.context.metadata:
             raise
         raise ValidationError(
-            error.message, hint=f"{command('runs list')} shows which there are", cause=error
+            error.message,
+            hint=f"{command('runs list')} shows which there are",
+            context=error.context,
+            cause=error,
         ) from error
 
 
@@ -59,6 +62,7 @@ def full_id(reader: RunReader, text: str) -> str:
             raise ValidationError(
                 "there is no last run: nothing was run yet",
                 hint=f"{command('pipelines list')} shows what can be run",
+                metadata={"resource": f"runs/{LAST}"},
             )
         return newest[0].id
     if not _LEAST <= len(text) < _LENGTH:
@@ -74,6 +78,7 @@ def find_backfill(reader: BackfillReader, text: str) -> Backfill:
             raise ValidationError(
                 "there is no last backfill: none was made yet",
                 hint=f"{command('backfill create --help')} shows how to",
+                metadata={"resource": f"backfills/{LAST}"},
             )
         return newest[0]
     if _LEAST <= len(text) < _LENGTH:

@@ -12,6 +12,7 @@ import typer
 
 from . import asking, output, stdout, times
 from .cells import cell, seconds
+from .exits import Exit
 
 if TYPE_CHECKING:
     from ....domain.run_statistics import Purged, RunStatistics, StatisticsReport
@@ -137,7 +138,7 @@ def purge(
             asked = f"Delete the history of runs that ended more than {older_than} ago?"
             if not typer.confirm(asked):
                 output.say("nothing is deleted")
-                raise typer.Exit(output.EXIT_FAILED)
+                raise typer.Exit(Exit.FAILED)
         work = asking.services(context).purge_runs()
         with TerminalProgress().task("deleting", unit="runs") as task:
             known = 0

@@ -99,7 +99,8 @@ def show(
 ) -> None:
     """Show one run: its facts, its steps as bars on a scale of time, and its error.
 
-    With --follow, exit code 1 when it did not succeed; and with --json one JSON object a line.
+    With --follow, exit code 1, or 5 where doing it again may help, when it did not succeed; and
+    with --json one JSON object a line.
 
     For example:
 

@@ -9,6 +9,7 @@ import typer
 
 from ....domain.errors import ValidationError
 from . import asking, output
+from .exits import Exit
 from .services import ServeOptions
 
 _MOST_JOBS = 1_000
@@ -132,7 +133,7 @@ def health(
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.", min=0.1)] = 5.0,
 ) -> None:
-    """Ask a server whether it takes calls. Exit code 1 when it does not.
+    """Ask a server whether it takes calls. Exit code 5 when it does not.
 
     The database behind it is not asked: spine doctor does that.
     """
@@ -140,4 +141,4 @@ def health(
         address, state = asking.wiring(context).health(asking.server(server), timeout)
         output.facts([("server", address), ("state", state)])
         if state != "SERVING":
-            raise typer.Exit(output.EXIT_FAILED)
+            raise typer.Exit(Exit.AGAIN)

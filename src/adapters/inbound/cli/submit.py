@@ -42,7 +42,9 @@ def submit(
     ] = False,
     wait: Annotated[
         bool,
-        typer.Option("--wait", "--follow", help="Follow it to its end; exit code 1 when it fails."),
+        typer.Option(
+            "--wait", "--follow", help="Follow it to its end; exit code 1 or 5 when it fails."
+        ),
     ] = False,
     json: asking.Json = False,
 ) -> None:
