@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from ..ports.progress import Progress
 from .settings import INLINE, Settings, did_you_mean, load_settings, read_pools, unknown_variables
 
 if TYPE_CHECKING:
+    from ..adapters.inbound.cli.follow import StoreWatch
     from ..application.access.audit_log import AuditLog
     from ..application.backfills import CreateBackfill, ReadBackfills
     from ..application.cancel_run import CancelRun
@@ -88,6 +89,11 @@ class Application:
 
     def read_runs(self) -> ReadRuns:
         return self.container.read_runs()
+
+    def watch_run(self, run_id: str) -> AbstractContextManager[StoreWatch]:
+        from ..adapters.inbound.cli.follow import StoreWatch
+
+        return nullcontext(StoreWatch(self.read_runs(), run_id))
 
     def read_evidence(self) -> ReadEvidence:
         return self.container.read_evidence()

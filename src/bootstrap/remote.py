@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..domain.findings import Finding
     from ..ports.storage import StoreAdmin
     from .remote_data import RemoteDataset, RemoteDatasets, RemoteEvidence
+    from .remote_watch import RemoteWatch
 
 
 def connected(settings: RemoteSettings) -> SpineClient:
@@ -93,6 +94,11 @@ class RemoteApplication:
     @cached_property
     def _runs(self) -> RemoteRuns:
         return RemoteRuns(self._client.runs)
+
+    def watch_run(self, run_id: str) -> AbstractContextManager[RemoteWatch]:
+        from .remote_watch import RemoteWatch
+
+        return closing(RemoteWatch(self._runs, self._client.runs, run_id))
 
     def read_evidence(self) -> RemoteEvidence:
         from .remote_data import RemoteEvidence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from math import inf
@@ -63,56 +63,79 @@ class _Known:
 
 @dataclass(slots=True)
 class RunWatch:
-    """The news of one run, over as many streams as it takes."""
+    """The news of one run, over as many streams as it takes.
+
+    Iterating opens them one after the other, with patience for a server that is away. Who has a
+    patience of his own opens each by :meth:`stream`.
+    """
 
     calls: Calls
     run_id: str
     after_event: int = 0
     after_line: int = 0
     lines: bool = True
+    ended: bool = False
+    """Whether a stream has told all, to the run in its final state."""
     _known: dict[str, _Known] = field(default_factory=dict)
-    _ended: bool = False
     _last_heard: float = 0.0
     _breaks: int = 0
     """Streams that have broken since the last message."""
 
-    def __iter__(self) -> Iterator[RunNews]:
+    def __post_init__(self) -> None:
         self._known[self.run_id] = _Known(self.after_event, self.after_line)
+
+    def __iter__(self) -> Iterator[RunNews]:
         self._last_heard = time.monotonic()
-        while not self._ended:
+        while not self.ended:
             try:
-                yield from self._one_stream()
+                for news in self.stream():
+                    if news is not None:
+                        yield news
             except SpineError as error:
                 if not self._goes_on(error):
                     raise
-            if not self._ended:
                 self._breaks += 1
                 pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (self._breaks - 1))
                 time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # spreads clients only
 
-    def _goes_on(self, error: SpineError) -> bool:
-        """Whether to try again: also after the server has cut a slow reader off."""
-        cut_off = error.category is Category.RESOURCE and self._breaks == 0
-        waited = time.monotonic() - self._last_heard
-        return (error.retryable or cut_off) and waited < _PATIENCE
+    def told(self, news: RunNews) -> None:
+        """Note what was heard elsewhere, so that no stream tells it again."""
+        self._known.setdefault(news.run, _Known()).is_new(news.what)
 
-    def _one_stream(self) -> Iterator[RunNews]:
+    def stream(self) -> Generator[RunNews | None]:
+        """What a stream tells that is new; None for a message in which nothing is.
+
+        Raises a SpineError when it breaks, of category DEPENDENCY when it ends before the run
+        does. Another one goes on after what was told.
+        """
         stream = self.calls.stream("RunService/WatchRun", self._request(), pb.WatchRunResponse, inf)
         over = False
         for message in stream:
             self._last_heard, self._breaks = time.monotonic(), 0
             news = _news_of(message)
             if news is None:
+                yield None
                 continue
             known = self._known.setdefault(news.run, _Known())
             if isinstance(news.what, Run) and news.run == self.run_id:
                 over = news.what.state.final
                 if over:
                     known.standing = ()  # the end is told even where it was the beginning
-            if known.is_new(news.what):
-                yield news
+            yield news if known.is_new(news.what) else None
         # Not before: what a run has told may come after the news that it has ended.
-        self._ended = over
+        self.ended = over
+        if not over:
+            raise SpineError(
+                f"the server told no more of run {self.run_id}, which has not ended",
+                category=Category.DEPENDENCY,
+                hint="follow it again",
+            )
+
+    def _goes_on(self, error: SpineError) -> bool:
+        """Whether to try again: also after the server has cut a slow reader off."""
+        cut_off = error.category is Category.RESOURCE and self._breaks == 0
+        waited = time.monotonic() - self._last_heard
+        return (error.retryable or cut_off) and waited < _PATIENCE
 
     def _request(self) -> pb.WatchRunRequest:
         followed = self._known[self.run_id]

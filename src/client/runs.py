@@ -153,6 +153,10 @@ class Runs:
         """
         return iter(RunWatch(self._calls, run_id, after_event, after_line, lines))
 
+    def watching(self, run_id: str) -> RunWatch:
+        """The same as :meth:`watch`, for who opens the streams himself."""
+        return RunWatch(self._calls, run_id)
+
     def cancel(self, run_id: str, *, timeout: float | None = None) -> Run:
         """Ask for the end of a run with all that is inside it; the run as it stands then."""
         request = build(pb.CancelRunRequest, name=resource("runs", run_id))

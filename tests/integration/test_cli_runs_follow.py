@@ -13,7 +13,7 @@ from cli_queue import provide
 
 from market_spine.adapters.inbound.cli.backfill_following import BackfillWatch, until_over
 from market_spine.adapters.inbound.cli.backfill_view import throughput
-from market_spine.adapters.inbound.cli.follow import until_final
+from market_spine.adapters.inbound.cli.follow import StoreWatch, until_final
 from market_spine.adapters.inbound.cli.progress import TerminalProgress
 from market_spine.application.submissions import Submission
 from market_spine.application.watch_run import News, Watch
@@ -68,7 +68,7 @@ class World:
     def follow(self, run: Run, *acts: Callable[[], object]) -> Run:
         """The final run; between two looks one of the ``acts`` is done."""
         left = iter(acts)
-        watch = Watch(self.application.read_runs(), run.id)
+        watch = StoreWatch(self.application.read_runs(), run.id)
         return until_final(
             watch, lambda _, news: self.told.extend(news), pause=lambda _: next(left)()
         )

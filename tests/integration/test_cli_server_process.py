@@ -130,6 +130,24 @@ def test_health_is_asked_of_the_server_that_is_meant(
         assert said.out.split() == ["server", address, "state", "SERVING"]
 
 
+def test_a_run_is_followed_live_over_a_server_as_it_is_told_beside_the_store(
+    served: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, address = served
+    env = {"SPINE_SERVER": address}
+    given = ("submit", "queue.graph", "-p", "count=3", "-p", "bad=-1", "--wait")
+    live = process(*given, folder=tmp_path, env=env).out.splitlines()
+
+    words = ("runs", "show", live[0].split()[1].rstrip(":"), "--follow")
+    for after in (
+        process(*words, folder=folder, env=ENV).out.splitlines(),
+        process(*words, folder=tmp_path, env=env).out.splitlines(),
+    ):
+        # What steps side by side have told may come in another order when it is told at once.
+        assert sorted(after[1:]) == sorted(live[1:])
+        assert after[-1] == live[-1]
+
+
 def test_following_is_left_with_ctrl_c(served: tuple[Path, str], tmp_path: Path) -> None:
     _, address = served
     made = process("--server", address, "submit", "queue.heavy", "--json", folder=tmp_path)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ....application.watch_run import News, Watch
+from ....application.watch_run import News
 from ....domain.queueing import Progress
 from ....domain.runs import EventKind, LogLine, Run, RunEvent, RunState
 from . import documents, exits, output
@@ -19,23 +21,21 @@ from .step_tree import told
 from .times import spoken
 
 if TYPE_CHECKING:
-    from .use_cases import RunReader
+    from .services import CliServices
 
-_PATIENCE = 10  # looks without a worker
+_PATIENCE = 5.0  # seconds without a worker
 _TENTHS = 10
 _KINDS: dict[type, str] = {RunEvent: "event", LogLine: "line", Progress: "progress"}
-_QUIET = 20  # looks after which a run without news of its progress tells it all the same
+_QUIET = 10.0  # seconds after which progress is told although it is not another tenth
 
 
 @dataclass(slots=True)
 class Shown:
     """Appends what is new to stdout."""
 
-    _progress: dict[str, tuple[str, int, int]] = field(default_factory=dict)
-    _looks: int = 0
+    _progress: dict[str, tuple[str, int, float]] = field(default_factory=dict)
 
     def __call__(self, _run: Run, news: Sequence[News]) -> None:
-        self._looks += 1
         for item in news:
             text = self._text(item)
             if text is not None:
@@ -61,10 +61,11 @@ class Shown:
     def _how_far(self, run_id: str, where: str, progress: Progress) -> str | None:
         """Each tenth of the way, and now and then where nobody knows how long it is."""
         tenth = _TENTHS * progress.done // progress.total if progress.total else 0
-        label, known, look = self._progress.get(run_id, ("", -1, 0))
-        if label == progress.label and tenth == known and self._looks - look < _QUIET:
+        label, known, last = self._progress.get(run_id, ("", -1, 0.0))
+        now = time.monotonic()
+        if label == progress.label and tenth == known and now - last < _QUIET:
             return None
-        self._progress[run_id] = (progress.label, tenth, self._looks)
+        self._progress[run_id] = (progress.label, tenth, now)
         return f"{'':19}  {where}  {told(progress)}"
 
 
@@ -79,24 +80,24 @@ def as_objects(_run: Run, news: Sequence[News]) -> None:
         output.print_json_line({"type": kind, **where, **document})
 
 
-def follow(reader: RunReader, run: Run, *, json: bool) -> None:
+def follow(services: CliServices, run: Run, *, json: bool) -> None:
     """Show all that happens to the run until its end; leaves with its code if it failed."""
     if json:
-        final = _ended(reader, run.id, as_objects)
+        final = _ended(services, run, as_objects)
         output.print_json_line({"type": "run", **documents.executed(final)})
         _leave(final)
         return
     first = f"run {run.id}: {run.pipeline} {run.state.value}"
-    final = _ended(reader, run.id, Shown(), first)
+    final = _ended(services, run, Shown(), first)
     tell_end(final)
 
 
-def wait(reader: RunReader, run: Run, *, json: bool) -> None:
+def wait(services: CliServices, run: Run, *, json: bool) -> None:
     """As :func:`follow`, but with ``json`` the final run is the one document that is printed."""
     if not json:
-        follow(reader, run, json=False)
+        follow(services, run, json=False)
         return
-    final = _ended(reader, run.id, lambda *_: None)
+    final = _ended(services, run, lambda *_: None)
     output.print_json(documents.executed(final))
     _leave(final)
 
@@ -118,28 +119,47 @@ def _leave(final: Run) -> None:
 
 
 def _ended(
-    reader: RunReader,
-    run_id: str,
+    services: CliServices,
+    run: Run,
     shown: Callable[[Run, Sequence[News]], None],
     first: str | None = None,
 ) -> Run:
-    looks = 0
+    run_id, waiting = run.id, _Waiting(run)
 
-    def told(run: Run, news: Sequence[News]) -> None:
-        nonlocal looks
-        looks += 1
-        shown(run, news)
-        if looks == _PATIENCE and run.state is RunState.PENDING and run.attempt == 0:
-            output.note(f"no worker has taken it yet; {start_worker()} starts one")
+    def told(stands: Run, news: Sequence[News]) -> None:
+        waiting.run = stands
+        shown(stands, news)
 
     try:
         # Who sees the first line may leave at once.
         if first is not None:
             output.say(first)
-        return until_final(Watch(reader, run_id), told)
+        with services.watch_run(run_id) as watch, waiting:
+            return until_final(watch, told)
     except KeyboardInterrupt as interrupt:
         output.note(
             f"not followed any more: {command(f'runs show {run_id} --follow')} goes on with it, "
             f"{command(f'runs cancel {run_id}')} ends the run"
         )
         raise typer.Exit(exits.Exit.INTERRUPTED) from interrupt
+
+
+class _Waiting:
+    """Says once, after some seconds, that nobody has begun with the run."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        """As it stands now."""
+        self._text = f"no worker has taken it yet; {start_worker()} starts one"
+        self._timer = threading.Timer(_PATIENCE, self._tell)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _tell(self) -> None:
+        if self.run.state is RunState.PENDING and self.run.attempt == 0:
+            output.note(self._text)

@@ -114,10 +114,11 @@ def show(
         from . import following, run_view
         from .run_ids import find
 
-        reader = asking.services(context).read_runs()
+        services = asking.services(context)
+        reader = services.read_runs()
         run = find(reader, run_id)
         if follow:
-            following.follow(reader, run, json=json)
+            following.follow(services, run, json=json)
         elif json:
             output.print_json(run_view.document(reader, run))
         else:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         RunReader,
         RunRetrier,
         RunSubmitter,
+        RunWatcher,
         WorkflowShown,
     )
 
@@ -90,6 +91,8 @@ class CliServices(Protocol):
     def read_backfills(self) -> BackfillReader: ...
 
     def read_runs(self) -> RunReader: ...
+
+    def watch_run(self, run_id: str) -> AbstractContextManager[RunWatcher]: ...
 
     def read_evidence(self) -> EvidenceReader: ...
 

@@ -81,7 +81,7 @@ def tell(services: CliServices, run: Run, text: str, *, wait: bool, json: bool) 
     if wait:
         from . import following
 
-        following.wait(services.read_runs(), run, json=json)
+        following.wait(services, run, json=json)
     elif json:
         output.print_json(documents.executed(run))
     else:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ....application.backfills import BackfillRequest
     from ....application.retry_run import Extent
     from ....application.submissions import Submission
+    from ....application.watch_run import Look
     from ....domain.access import AuditEntry, AuditFilter
     from ....domain.backfills import Backfill, BackfillPart, BackfillSurvey, PartState
     from ....domain.captures import (
@@ -54,6 +55,22 @@ class RunReader(Protocol):
     def job(self, run_id: str) -> Job | None: ...
 
     def statistics(self, wanted: StatisticsFilter) -> StatisticsReport: ...
+
+
+class RunWatcher(Protocol):
+    """What happens to one run, look by look; each tells only what is new."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def pause(self) -> float:
+        """Seconds after which another look makes sense."""
+        ...
+
+    def look(self) -> Look:
+        """What is new; a watcher without a pause waits for it."""
+        ...
 
 
 class RunSubmitter(Protocol):
