@@ -160,12 +160,20 @@ def test_the_log_is_read_by_caller_and_method_in_pages(logged: Spine) -> None:
     assert log("--caller", "ann") == [*"86420"]
     assert log("--method", "RunService/CancelRun") == [*"630"]
     assert log("--method", f"{PACKAGE}RunService/CancelRun") == [*"630"]
+    assert log("--method", "CancelRun") == [*"630"]
     assert log("--caller", "ann", "--method", "RunService/CancelRun") == [*"60"]
     assert log("--limit", "2") == [*"87"]
     assert log("--limit", "2", "--before", "call-007") == [*"65"]
     assert log("--before", "call-000") == []
     assert log("--caller", "nobody") == []
     assert log("--limit", "0") == []
+
+
+def test_a_method_that_there_is_not_is_refused_and_not_found_nowhere(logged: Spine) -> None:
+    said = logged("auth", "log", "--method", "CancelRuns", code=2)
+
+    assert said.out == ""
+    assert "did you mean CancelRun" in said.err
 
 
 def test_the_log_as_programs_and_as_people_read_it(logged: Spine) -> None:

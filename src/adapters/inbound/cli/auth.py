@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import asking, output, times
+from .methods import PACKAGE, full_name
 
 if TYPE_CHECKING:
     from ....domain.access import AccessToken, AuditEntry
@@ -22,7 +23,6 @@ tokens = typer.Typer(
 app.add_typer(tokens, name="token")
 
 _NEVER = "never"
-_PACKAGE = "market_spine.v1."
 
 
 @tokens.command("create")
@@ -118,7 +118,7 @@ def log(
     context: typer.Context,
     caller: Annotated[str | None, typer.Option(help="Only calls of this caller.")] = None,
     method: Annotated[
-        str | None, typer.Option(help="Only this method, such as RunService/SubmitRun.")
+        str | None, typer.Option(help="Only this method, such as SubmitRun.", metavar="NAME")
     ] = None,
     before: Annotated[
         str | None,
@@ -131,14 +131,13 @@ def log(
 
     A call without an outcome is being executed, or its server died meanwhile.
 
-    Example: spine auth log --caller nightly-loader --method RunService/CancelRun
+    Example: spine auth log --caller nightly-loader --method CancelRun
     """
     with output.errors_shown():
         from ....domain.access import AuditFilter
 
-        if method is not None and "." not in method:
-            method = _PACKAGE + method
-        wanted = AuditFilter(caller, method, before, limit)
+        called = None if method is None else full_name(method)
+        wanted = AuditFilter(caller, called, before, limit)
         found = asking.services(context).audit_log().list(wanted) if limit else []
         if json:
             output.print_json(found)
@@ -154,7 +153,7 @@ def _show(found: Sequence[AuditEntry]) -> None:
         "caller": lambda entry: entry.caller,
         "role": lambda entry: entry.role.value.lower(),
         "from": lambda entry: entry.peer,
-        "method": lambda entry: entry.method.removeprefix(_PACKAGE),
+        "method": lambda entry: entry.method.removeprefix(PACKAGE),
         "resource": lambda entry: entry.resource or None,
         "outcome": lambda entry: entry.outcome,
         "result": lambda entry: entry.result or None,
