@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..adapters.inbound.cli.services import CliServices, ServeOptions, TokenUses
 from ..domain.errors import ValidationError
@@ -260,5 +260,15 @@ def build_application(progress: Progress) -> CliServices:
 def _given(settings: Settings) -> list[str]:
     """Settings that are not the default, secrets masked."""
     return [
-        redact(f"{name}={getattr(settings, name)}") for name in sorted(settings.model_fields_set)
+        redact(f"{name}={_written(getattr(settings, name))}")
+        for name in sorted(settings.model_fields_set)
     ]
+
+
+def _written(value: Any) -> str:
+    """The value of a setting as it is written in the environment."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={_written(item)}" for name, item in value.items())
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)

@@ -301,6 +301,25 @@ def test_the_doctor_finds_a_fresh_folder_in_order_and_leaves_it_so(
     assert "ok" in spine("doctor").out
 
 
+def test_the_doctor_tells_settings_as_they_are_written(
+    spine: Spine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {
+        "client_roles": "nightly=OPERATOR,ann=VIEWER",
+        "file_roots": "/data/in,/data/more",
+        "home": "elsewhere",
+        "pools": "default,loads=2",
+        "upload_limit": "7",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(f"SPINE_{name.upper()}", value)
+
+    findings = {item["name"]: item for item in spine("doctor", "--json").json()}
+
+    told = ", ".join(f"{name}={value}" for name, value in given.items())
+    assert findings["settings"]["detail"] == told
+
+
 def test_the_doctor_names_a_damaged_database(spine: Spine, tmp_path: Path) -> None:
     spine("db", "upgrade")
     (tmp_path / ".spine" / "spine.db").write_bytes(b"no database at all" * 1000)
