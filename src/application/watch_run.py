@@ -82,17 +82,23 @@ class Watch:
     over: bool = False
     """Whether a look has seen the run in its final state, and all of its news."""
     _known: dict[str, _Known] = field(default_factory=dict)
+    _untold: list[News] = field(default_factory=list)
+    """What a look has read that failed then."""
 
     def look(self, most: int | None = None) -> Look:
         """The news in the order in which they happened; of more than ``most`` the first."""
         # Read before all else: what a final run has told is there completely.
         run = self.reader.get(self.run_id)
         self.seen = 0
-        news: list[News] = []
-        for item in self._of(run, ""):
-            news.append(item)
-            if len(news) == most:
-                break
+        news, self._untold = self._untold, []
+        try:
+            for item in self._of(run, ""):
+                news.append(item)
+                if len(news) == most:
+                    break
+        except BaseException:
+            self._untold = news
+            raise
         more = len(news) == most
         self.over = run.state.final and not more
         return Look(run, _in_order(news), more)

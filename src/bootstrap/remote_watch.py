@@ -60,7 +60,6 @@ class RemoteWatch:
             self._stream.close()
 
     def _first(self) -> Look:
-        # A new one each time: what a look that failed has read was not told.
         look = Watch(self.reader, self.run_id).look()
         for item in look.news:
             self._known[item.run.id] = item.run

@@ -194,6 +194,27 @@ def test_a_store_that_is_away_for_a_moment_is_asked_again(
     assert left  # it has given up
 
 
+def test_what_a_look_has_read_before_it_failed_is_told_by_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = world.submit("queue.say")
+    world.say(world.claim(), 1, "first", 3)
+    reader = world.application.read_runs()
+    watch = Watch(reader, run.id)
+    with monkeypatch.context() as patch:
+
+        def busy(*_: object, **__: object) -> None:
+            raise ConflictError("busy")
+
+        patch.setattr(reader, "progress", busy)
+        with pytest.raises(ConflictError):
+            watch.look()
+
+    kinds = [type(news.what) for news in watch.look().news]
+
+    assert [kind for kind in kinds if kind is not Run] == [RunEvent, RunEvent, LogLine, Progress]
+
+
 # Backfills
 
 
