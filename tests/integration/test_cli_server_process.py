@@ -107,8 +107,14 @@ def test_a_token_and_a_certificate_are_read_from_files(tmp_path: Path) -> None:
             "submit", "finra.otc_transparency.backfill", folder=elsewhere, env=env, code=4
         )
         assert "error [PERMISSION]" in refused.err
+        assert "SPINE_TOKEN" not in refused.err, "the caller is known, and may not do it"
         without = {**env, "SPINE_TOKEN_FILE": ""}
-        assert "PERMISSION" in process("runs", "list", folder=elsewhere, env=without, code=4).err
+        unknown = {**without, "SPINE_TOKEN": made.out[:-5]}
+        for settings in (without, unknown):
+            stranger = process("runs", "list", folder=elsewhere, env=settings, code=4).err
+            assert "error [PERMISSION]" in stranger
+            assert "spine takes its token from SPINE_TOKEN, or from the file" in stranger
+            assert "SPINE_TOKEN_FILE" in stranger
         # Whether a server takes calls is told to everybody who can connect.
         assert "SERVING" in process("health", folder=elsewhere, env=without).out
         clear = {**without, "SPINE_SERVER": f"127.0.0.1:{port}", "SPINE_SERVER_CA": ""}

@@ -1,10 +1,12 @@
-"""How commands are written in hints: so that they ask the one who was asked just now."""
+"""How hints are written: commands ask who was asked just now, settings are those of spine."""
 
 from __future__ import annotations
 
 import shlex
 from contextvars import ContextVar
 from dataclasses import dataclass
+
+from ....domain.errors import Category, SpineError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,19 @@ def start_worker() -> str:
     if _asked.get().remote:
         return "spine serve there, or spine worker beside its store"
     return "spine worker"
+
+
+def next_step(error: SpineError) -> str | None:
+    """The hint of an error; where a server does not know who asks, with the settings that tell it.
+
+    A server's own hint is for programs of every kind, which have no settings of ours.
+    """
+    metadata = error.context.metadata
+    unknown = "unauthenticated" in metadata or metadata.get("code") == "UNAUTHENTICATED"
+    if not (_asked.get().remote and unknown and error.category is Category.PERMISSION):
+        return error.hint
+    ours = "spine takes its token from SPINE_TOKEN, or from the file that SPINE_TOKEN_FILE names"
+    return f"{ours}; {error.hint}" if error.hint else ours
 
 
 def who() -> str:

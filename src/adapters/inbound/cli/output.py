@@ -17,6 +17,7 @@ import typer
 
 from ....domain.errors import SpineError
 from . import exits, stdout
+from .commands import next_step
 
 if TYPE_CHECKING:
     from .layout import Column, Narrowing
@@ -154,8 +155,9 @@ def show_error(error: SpineError) -> None:
     terminal = sys.stderr.isatty()
     width = shutil.get_terminal_size().columns if terminal else None
     said = [(f"error [{error.category.value}] ", error.message)]
-    if error.hint:
-        said.append(("  next: ", error.hint))
+    hint = next_step(error)
+    if hint:
+        said.append(("  next: ", hint))
     for label, text in said:
         # A message may have lines of its own; those that follow hang below the first.
         first, *more = [escaped(line) for line in text.splitlines()] or [""]
