@@ -296,6 +296,16 @@ def test_the_document_of_a_run_that_is_refused_is_a_document(place: Place) -> No
     assert json.loads(said.out)["error"]["category"] == "VALIDATION"
 
 
+def test_the_doctor_answers_with_the_same_document(place: Place) -> None:
+    here = place.spine("doctor", "--json", code=None)
+    there = place.remote("doctor", "--json", code=None)
+
+    assert there.code == here.code
+    assert [item["name"] for item in there.json()] == [item["name"] for item in here.json()]
+    assert [set(item) for item in there.json()] == [set(item) for item in here.json()]
+    assert {type(item["ok"]) for item in there.json()} == {bool}
+
+
 def test_without_a_server_it_says_how_to_start_one() -> None:
     said = RemoteSpine("127.0.0.1:1")("runs", "list", code=5)
 

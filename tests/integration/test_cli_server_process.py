@@ -134,6 +134,11 @@ def test_health_is_asked_of_the_server_that_is_meant(
     ):
         said = process(*words, folder=tmp_path, env=env)
         assert said.out.split() == ["server", address, "state", "SERVING"]
+        document = process(*words, "--json", folder=tmp_path, env=env).json()
+        assert document == {"server": address, "state": "SERVING"}
+    silent = process("health", "--json", "--server", "127.0.0.1:1", folder=tmp_path, code=5)
+    assert silent.out == ""
+    assert "no server answers" in silent.err
 
 
 def test_a_run_is_followed_live_over_a_server_as_it_is_told_beside_the_store(

@@ -100,6 +100,17 @@ def test_the_page_and_the_help_tell_every_code() -> None:
     assert [int(code) for code in re.findall(r"\b\d+\b", line)] == list(Exit)
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_server_that_drains_is_worth_another_try(form: tuple[str, ...]) -> None:
+    app = build(no_services, lambda server, timeout: ("spine.example:1", "NOT_SERVING"))
+
+    said = CliRunner().invoke(app, ["health", *form])
+
+    assert said.exit_code == Exit.AGAIN
+    assert "spine.example:1" in said.stdout
+    assert "NOT_SERVING" in said.stdout
+
+
 def test_a_defect_leaves_a_traceback_and_its_own_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

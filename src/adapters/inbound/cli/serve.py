@@ -132,6 +132,7 @@ def health(
         ),
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.", min=0.1)] = 5.0,
+    json: asking.Json = False,
 ) -> None:
     """Ask a server whether it takes calls. Exit code 5 when it does not.
 
@@ -139,6 +140,9 @@ def health(
     """
     with output.errors_shown():
         address, state = asking.wiring(context).health(asking.server(server), timeout)
-        output.facts([("server", address), ("state", state)])
+        if json:
+            output.print_json({"server": address, "state": state})
+        else:
+            output.facts([("server", address), ("state", state)])
         if state != "SERVING":
             raise typer.Exit(Exit.AGAIN)
