@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..adapters.inbound.cli.services import CliServices, ServeOptions, TokenUses
 from ..domain.errors import ValidationError
@@ -68,6 +68,14 @@ class Application:
 
     def submit_run(self) -> SubmitRun:
         return self.container.submit_run()
+
+    def bring_file(self) -> NoReturn:
+        raise ValidationError(
+            "spine upload brings a file to a server, and none is named: runs of a store of one's "
+            "own read files where they are",
+            hint="give the path to spine run: spine run PIPELINE -p file=PATH; or name a server by "
+            "spine --server HOST:PORT upload, or by SPINE_SERVER",
+        )
 
     def cancel_run(self) -> CancelRun:
         return self.container.cancel_run()

@@ -12,6 +12,7 @@ from ..client.client import SpineClient
 from ..domain.errors import ValidationError
 from ..domain.registry import Registry
 from .remote_backfills import RemoteBackfillControl, RemoteBackfillMaker, RemoteBackfills
+from .remote_files import RemoteFiles
 from .remote_runs import RemoteCancel, RemotePurge, RemoteRetry, RemoteRuns, RemoteSubmit
 from .remote_settings import RemoteSettings
 
@@ -65,6 +66,9 @@ class RemoteApplication:
 
     def submit_run(self) -> RemoteSubmit:
         return RemoteSubmit(self._client.runs)
+
+    def bring_file(self) -> RemoteFiles:
+        return RemoteFiles(self._client.datasets)
 
     def cancel_run(self) -> RemoteCancel:
         return RemoteCancel(self._client.runs)

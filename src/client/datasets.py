@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -207,14 +207,16 @@ class Datasets:
         file_parameter: str = "file",
         force: bool = False,
         request_id: str | None = None,
+        told: Callable[[int], None] | None = None,
         timeout: float | None = LONG,
     ) -> Run:
         """Bring a file, and submit the pipeline that captures it; the run as it was queued.
 
         ``file_parameter`` is the parameter that gets the path of the file on the server,
         ``file_name`` its name there, by default the one that it has. The file is read in pieces,
-        and sent again from its beginning when the connection breaks. Raises a SourceError for a
-        file that cannot be read, and as :meth:`Runs.submit`.
+        and sent again from its beginning when the connection breaks; ``told`` hears, in another
+        thread, how many bytes of it are sent. Raises a SourceError for a file that cannot be read,
+        and as :meth:`Runs.submit`.
         """
         upload = Upload(
             Path(path),
@@ -224,6 +226,7 @@ class Datasets:
             file_parameter,
             force,
             request_id,
+            told,
         )
         return upload(self._calls, timeout)
 

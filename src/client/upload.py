@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Upload:
     file_parameter: str
     force: bool
     request_id: str | None
+    told: Callable[[int], None] | None = None
 
     def __call__(self, calls: Calls, timeout: float | None) -> Run:
         """The run that captures the file; each attempt may take ``timeout`` seconds."""
@@ -70,7 +71,7 @@ class Upload:
             raise self._unreadable(error) from error
 
     def _send(self, calls: Calls, header: pb.FileHeader, timeout: float | None) -> Run:
-        pieces = _Pieces(self.path, header)
+        pieces = _Pieces(self.path, header, self.told)
         method = "DatasetService/UploadFile"
         try:
             return run_of(calls.sending(method, pieces, pb.UploadFileResponse, timeout).run)
@@ -91,17 +92,28 @@ class Upload:
 class _Pieces:
     """The messages of one attempt. ``failure`` is why the file could not be read to its end."""
 
-    def __init__(self, path: Path, header: pb.FileHeader) -> None:
+    def __init__(
+        self, path: Path, header: pb.FileHeader, told: Callable[[int], None] | None
+    ) -> None:
         self._path = path
         self._header = header
+        self._told = told or _nobody
         self.failure: OSError | None = None
 
     def __iter__(self) -> Iterator[pb.UploadFileRequest]:
         yield pb.UploadFileRequest(header=self._header)
         try:
             with self._path.open("rb") as file:
+                sent = 0
+                self._told(sent)
                 while piece := file.read(_CHUNK):
                     yield pb.UploadFileRequest(chunk=piece)
+                    sent += len(piece)
+                    self._told(sent)
         except OSError as error:
             self.failure = error
             raise
+
+
+def _nobody(_sent: int) -> None:
+    """Nobody watches."""

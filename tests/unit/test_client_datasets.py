@@ -232,9 +232,13 @@ def test_a_file_is_sent_again_under_the_same_id_when_the_connection_breaks(
 
     server.answers[UPLOAD] = answer
 
-    assert client.datasets.upload(tmp_path / "week.csv", "a.b").id == "r1"
+    told: list[int] = []
+    assert client.datasets.upload(tmp_path / "week.csv", "a.b", told=told.append).id == "r1"
     assert [size for _, size in tries] == [1024 * 1024 - 64, 3_000_000]
     assert tries[0][0] == tries[1][0]
+    piece = 1024 * 1024 - 64
+    assert told.count(0) == 2, "each time from its beginning"
+    assert told[-4:] == [0, piece, 2 * piece, 3_000_000]
 
 
 def test_a_file_that_takes_too_long_is_not_sent_again(

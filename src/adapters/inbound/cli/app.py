@@ -22,6 +22,7 @@ from . import (
     runs,
     serve,
     submit,
+    upload,
 )
 from .services import HealthCheck, ServicesFactory, Wiring
 
@@ -118,6 +119,7 @@ def build(services: ServicesFactory, health: HealthCheck) -> typer.Typer:
 
     app.command("run", context_settings=run.SETTINGS)(run.run)
     app.command("submit", context_settings=submit.SETTINGS)(submit.submit)
+    app.command("upload", context_settings=upload.SETTINGS)(upload.upload)
     app.command("worker")(serve.worker)
     app.add_typer(pipelines.app, name="pipelines")
     app.add_typer(runs.app, name="runs")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         DatasetShown,
         Diagnosis,
         EvidenceReader,
+        FileBringer,
         Known,
         PipelineShown,
         RunCanceller,
@@ -77,6 +78,8 @@ class CliServices(Protocol):
     def run_pipeline(self) -> RunPipeline: ...
 
     def submit_run(self) -> RunSubmitter: ...
+
+    def bring_file(self) -> FileBringer: ...
 
     def cancel_run(self) -> RunCanceller: ...
 

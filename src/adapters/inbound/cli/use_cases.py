@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -77,6 +78,19 @@ class RunSubmitter(Protocol):
     """Queues runs."""
 
     def __call__(self, submission: Submission) -> Run: ...
+
+
+class FileBringer(Protocol):
+    """Brings a file to whoever executes the run that captures it."""
+
+    def __call__(
+        self, file: Path, submission: Submission, *, parameter: str, told: Callable[[int], None]
+    ) -> Run:
+        """The run, queued; its ``parameter`` is the path under which the file is there.
+
+        ``told`` hears, perhaps in another thread, how many bytes of it are sent.
+        """
+        ...
 
 
 class RunCanceller(Protocol):
