@@ -144,12 +144,11 @@ def test_two_that_change_what_the_other_has_read(place: Place, store: SqlStore) 
     with_capture(store, "one")
     change = "UPDATE runs SET pipeline = pipeline || 'x'"
     database = Database(place.as_role("postgres"))
-    with database.connect(Access.WRITE) as connection:
-        connection.execution_options(isolation_level="SERIALIZABLE")
-        with connection.begin():
-            connection.exec_driver_sql("SELECT * FROM runs").close()
-            place.execute(change)
-            error = raised(lambda: connection.exec_driver_sql(change))
+    with database.connect(Access.WRITE) as connection, connection.begin():
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE").close()
+        connection.exec_driver_sql("SELECT * FROM runs").close()
+        place.execute(change)
+        error = raised(lambda: connection.exec_driver_sql(change))
     database.close()
     check(error, "serialization", Category.TRANSIENT, "again")
 

@@ -147,7 +147,7 @@ def test_a_server_killed_in_a_refresh_has_all_of_it_or_nothing(
 
     with ThreadPoolExecutor(1) as pool, closing(_connected(url)) as holder:
         holder.execute("SELECT pg_advisory_lock(7)")
-        running = pool.submit(refresh, home, files[1], 1)
+        running = pool.submit(refresh, home, files[1], 5)
         _wait_until_it_waits(holder, halt.waits_for, running.done)
         server.kill()
         document = running.result().json()

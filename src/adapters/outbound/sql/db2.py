@@ -99,6 +99,8 @@ class Db2Dialect:
             # Its own log would hold every value.
             "db2+ibm_db://?ibmdbsa_log=false",
             creator=lambda: self._connector.connect(reading=access is Access.READ),
+            # A connection that the server has closed meanwhile is replaced before it is used.
+            pool_pre_ping=True,
             **pool_options(access, self._limits),
         )
         event.listen(engine, "begin", _note_begin)

@@ -19,6 +19,4 @@ def pool_options(access: Access, limits: ConnectionLimits) -> dict[str, Any]:
         "pool_size": limits.pool_size,
         "max_overflow": 0,
         "pool_timeout": limits.pool_timeout,
-        # A connection that the server has closed meanwhile is replaced before it is used.
-        "pool_pre_ping": True,
     }

@@ -39,6 +39,7 @@ from .conflicts import note_conflict
 from .connection_limits import ConnectionLimits
 from .dialects import Access, S, Space, T
 from .pools import pool_options
+from .postgres_connections import replace_lost_connections
 from .postgres_errors import explain
 from .postgres_frames import csv_chunks, csv_frames
 from .postgres_rows import insert_arrays, update_by_arrays
@@ -50,12 +51,12 @@ _LOOK_UP = 0.2
 _HARK_AGAIN = 2.0  # seconds
 _SCHEMA_LOCK = 0x5350494E45  # "SPINE"
 _SEARCH_PATH = re.compile(r"-c\s*search_path=(\S+)")
-_ISOLATION = {
-    # One moment for all that is read.
-    Access.READ: {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+_BEGIN = {
+    # One moment for all that is read: that of the first statement.
+    Access.READ: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1",
     # What another one committed while this one waited for a lock is seen.
-    Access.WRITE: {"isolation_level": "READ COMMITTED"},
-    Access.CREATE: {"isolation_level": "READ COMMITTED"},
+    Access.WRITE: "BEGIN ISOLATION LEVEL READ COMMITTED",
+    Access.CREATE: "BEGIN ISOLATION LEVEL READ COMMITTED",
 }
 
 
@@ -90,15 +91,17 @@ class PostgresDialect:
     def engine(self, access: Access) -> Engine:
         engine = create_engine(
             self._url,
-            execution_options=_ISOLATION[access],
+            # Left to itself, the driver begins with the first statement, on a way of its own.
+            isolation_level="AUTOCOMMIT",
             **pool_options(access, self._limits),
         )
+        if access is not Access.CREATE:
+            replace_lost_connections(engine)
 
         @event.listens_for(engine, "handle_error")
         def handle_error(context: ExceptionContext) -> SpineError | None:
-            if context.is_pre_ping or not isinstance(context.original_exception, Exception):
-                # A lost connection is replaced; Ctrl-C is no database error.
-                return None
+            if not isinstance(context.original_exception, Exception):
+                return None  # Ctrl-C is no database error
             error = self.translate(context.original_exception)
             if context.connection is not None:
                 note_conflict(context.connection, error)
@@ -106,8 +109,9 @@ class PostgresDialect:
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
-            # The driver begins, and the server takes a snapshot, with the first statement only.
-            connection.exec_driver_sql("SELECT 1").close()
+            # Without parameters it goes as it is, also where it is more than one statement.
+            options = {"no_parameters": True}
+            connection.exec_driver_sql(_BEGIN[access], execution_options=options).close()
 
         return engine
 
