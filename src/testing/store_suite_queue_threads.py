@@ -50,7 +50,7 @@ class QueueThreadsSuite:
                 owner, jobs=3, pools={DEFAULT_POOL: 4}, pipelines={PIPELINE: 3, "second": None}
             )
             while held.ended() < len(jobs):
-                _work(store, capacity, held)
+                _work_or_rest(store, capacity, held)
 
         in_threads(*(partial(work, f"owner-{n}") for n in range(THREADS)))
         assert held.times == {job.run: 1 for job in jobs}
@@ -81,10 +81,10 @@ class QueueThreadsSuite:
             capacity = a_capacity(owner)
             for number in range(rounds):
                 add = partial(with_jobs, store, a_job(f"{owner}-{number}", key="k"))
-                _again(add)
+                _again(add, held)
                 _work(store, capacity, held)
             while held.ended() < THREADS * rounds:
-                _work(store, capacity, held)
+                _work_or_rest(store, capacity, held)
 
         in_threads(*(partial(work, f"owner-{n}") for n in range(THREADS)))
         assert len(held.times) == THREADS * rounds
@@ -159,17 +159,24 @@ class _Held:
             return self._ended
 
 
-def _work(store: Store, capacity: Capacity, held: _Held) -> None:
-    """Claim what there is, renew it as a worker does, and end it."""
-    jobs = _again(lambda: claim(store, capacity))
+def _work_or_rest(store: Store, capacity: Capacity, held: _Held) -> None:
+    """As a worker, which leaves the store alone for a while when there was nothing."""
+    if not _work(store, capacity, held):
+        time.sleep(0.01)
+
+
+def _work(store: Store, capacity: Capacity, held: _Held) -> int:
+    """Claim what there is, renew it as a worker does, and end it; how many jobs that were."""
+    jobs = _again(lambda: claim(store, capacity), held)
     for job in jobs:
         held.take(job)
     if jobs:
-        renewed = _again(lambda: _renew(store, capacity.owner))
+        renewed = _again(lambda: _renew(store, capacity.owner), held)
         assert {job.run for job in renewed} == {job.run for job in jobs}
     for job in jobs:
         held.let_go(job)
-        assert _again(partial(remove, store, job.lease)) is True
+        assert _again(partial(remove, store, job.lease), held) is True
+    return len(jobs)
 
 
 def _renew(store: Store, owner: str) -> list[Job]:
@@ -183,11 +190,11 @@ def _tell(answers: list[tuple[str, T]], what: str, work: Callable[[], T]) -> Non
     answers.append((what, _again(work)))
 
 
-def _again(work: Callable[[], T]) -> T:
-    """Do the work, and again when it was ended for another one's sake."""
-    patience = time.monotonic() + PATIENCE
+def _again(work: Callable[[], T], held: _Held | None = None) -> T:
+    """Do the work, and again when it was ended for another one's sake, while others get on."""
+    held = held or _Held()
     while True:
         try:
             return work()
         except ConflictError:
-            assert time.monotonic() < patience, "nothing but conflicts"
+            held.ended()

@@ -12,6 +12,8 @@ import pytest
 from market_spine.adapters.inbound.grpc.gathering import Gathering, SameQuestions
 from market_spine.adapters.inbound.grpc.work import Threads
 
+NAMES = ("a", "b", "bad")
+
 
 class Store:
     """Reads when it is let; remembers what it was asked for at once."""
@@ -92,33 +94,35 @@ def test_one_who_leaves_takes_the_answer_from_nobody() -> None:
 
 def test_the_same_question_is_answered_once_for_all_and_others_wait_for_nothing() -> None:
     async def scene() -> None:
-        store = Store()
+        a, b, bad = stores = Store(), Store(), Store()
         with ThreadPoolExecutor(4) as pool:
             same: SameQuestions[int] = SameQuestions(Threads(pool))
 
-            def ask(question: str) -> asyncio.Task[int]:
+            def ask(store: Store) -> asyncio.Task[int]:
+                name = NAMES[stores.index(store)]
                 return asyncio.create_task(
-                    same.ask(question.encode(), lambda: store.read([question])[question])
+                    same.ask(name.encode(), lambda: store.read([name])[name])
                 )
 
-            first = ask("a")
-            await begun(store)
-            later = [ask("a") for _ in range(5)]
-            other = ask("b")
-            await begun(store)
-            store.go_on.release()
-            store.go_on.release()
-            assert [await first, await other] == [0, 0]
-            await begun(store)
-            store.value = 1
+            first = ask(a)
+            await begun(a)
+            later = [ask(a) for _ in range(5)]
+            other = ask(b)
+            await begun(b)
+            b.go_on.release()
+            assert await other == 0
+            a.go_on.release()
+            assert await first == 0
+            await begun(a)
+            a.value = 1
             later[0].cancel()
-            store.go_on.release()
+            a.go_on.release()
             assert await asyncio.gather(*later[1:]) == [1] * 4
-            assert sorted(map(sorted, store.asked)) == [["a"], ["a"], ["b"]]
-            failing = [ask("bad") for _ in range(2)]
+            assert (len(a.asked), len(b.asked)) == (2, 1)
+            failing = [ask(bad) for _ in range(2)]
             for _ in range(2):
-                await begun(store)
-                store.go_on.release()
+                await begun(bad)
+                bad.go_on.release()
             for task in failing:
                 with pytest.raises(ValueError, match="no"):
                     await task
