@@ -16,6 +16,7 @@ from ....domain.errors import Category, LoadError
 from .row_tables import CODE_BYTES
 
 QUANTITY_SCALE = 6
+_IN_UTC = "+00:00"
 
 
 class _TextOfTimestamp(sqlite.DATETIME):
@@ -33,7 +34,7 @@ class _TextOfTimestamp(sqlite.DATETIME):
 
 
 def _aware(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return None if text is None else datetime.fromisoformat(text + _IN_UTC)
 
 
 _AS_TEXT: TypeEngine[Any] = _TextOfTimestamp()  # type: ignore[no-untyped-call]  # SQLAlchemy's
@@ -76,6 +77,8 @@ class UtcTimestamp(TypeDecorator[datetime]):
             return super().bind_processor(dialect)
 
         def bound(value: datetime | None) -> str | None:
+            if value is not None and value.tzinfo is UTC:
+                return value.isoformat(" ", "microseconds").removesuffix(_IN_UTC)
             naive = self.process_bind_param(value, dialect)
             return None if naive is None else naive.isoformat(" ", "microseconds")
 

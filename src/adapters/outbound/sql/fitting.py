@@ -23,16 +23,21 @@ def require_fitting(
 ) -> None:
     """Raise a LoadError for a text that is longer, in bytes, than its column, or holds a NUL.
 
-    ``values`` are those of one row or of some rows, by the names of columns.
+    ``values`` are those of one row or of some rows, by the names of columns, which are the same.
     """
+    rows = [values] if isinstance(values, Mapping) else values
     lengths = _lengths(table)
-    for row in [values] if isinstance(values, Mapping) else values:
-        for name, value in row.items():
-            if value.__class__ is str and name in lengths:
-                length = lengths[name]
-                plainly = value.isascii() and "\0" not in value
-                if not plainly or (length is not None and len(value) > length):
-                    _require(f"{table.description}.{name}", value, length)
+    for name in rows[0] if rows else ():
+        if name not in lengths:
+            continue
+        length = lengths[name]
+        texts = [text for row in rows if (text := row[name]).__class__ is str]
+        # Together first: most are plain and short, and a look at each is what a small row costs.
+        whole = "".join(texts)
+        longest = max(map(len, texts), default=0)
+        if not whole.isascii() or "\0" in whole or (length is not None and longest > length):
+            for text in texts:
+                _require(f"{table.description}.{name}", text, length)
 
 
 @cache
