@@ -35,6 +35,7 @@ GET = "/market_spine.v1.RunService/GetRun"
 LIST = "/market_spine.v1.RunService/ListRuns"
 CONNECTIONS, STREAMS = 10, 10
 REPEATS = 5
+PARTS = ("start", "get", "gate", "query", "watch", "list")
 
 
 @contextmanager
@@ -61,6 +62,20 @@ def loaded(port: int, path: str, message: bytes, requests: int, *headers: str) -
         streams=STREAMS,
         headers=headers,
     )
+
+
+def start(scene: Scene) -> Iterator[Goal]:
+    """Until a server on a store that is there is ready, and its memory while nobody calls."""
+    took, memory = [], []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        with scene.served():
+            took.append(time.perf_counter() - started)
+            time.sleep(2)
+            memory.append(psutil.Process(scene.pid).memory_info().rss / 1e6)
+    print(f"  ready after {median(took):.2f} s ({min(took):.2f} to {max(took):.2f})")
+    yield Goal("start, seconds until ready", 2.0, median(took))
+    yield Goal("start, MB while nobody calls", 200.0, max(memory))
 
 
 def get_run(scene: Scene, requests: int) -> Iterator[Goal]:
@@ -176,14 +191,17 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1_000_000, help="of the long history")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the large answer")
     parser.add_argument("--watchers", type=int, default=1_000)
-    parser.add_argument("--only", default="get,gate,query,watch,list", help="parts, with commas")
+    parser.add_argument(
+        "--only", default="start,get,gate,query,watch,list", help="parts, with commas"
+    )
     options = parser.parse_args()
     parts = options.only.split(",")
     goals: list[Goal] = []
     with tempfile.TemporaryDirectory() as folder:
-        if {"get", "gate", "query", "watch"} & set(parts):
+        if set(PARTS[:-1]) & set(parts):
             scene = on_sqlite(Path(folder), options.rows if "query" in parts else 0)
             for part, measure in (
+                ("start", lambda: start(scene)),
                 ("get", lambda: get_run(scene, options.requests)),
                 ("gate", lambda: gate(scene, options.requests)),
                 ("query", lambda: query(scene)),
