@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -43,10 +44,13 @@ def make(given: Mapping[str, Any]) -> Execute:
 def executing_here(run_pipeline: RunPipeline) -> Execute:
     """Executes tasks in the calling thread."""
 
+    @lru_cache(maxsize=8)
+    def for_parts(owner: str) -> RunPipeline:
+        # The parts of a run are held by whoever holds the run.
+        return replace(run_pipeline, owner=owner)
+
     def execute(task: Task) -> Answer:
-        # The parts of the run are held by whoever holds the run.
-        parts = replace(run_pipeline, owner=task.lease.owner)
-        return run_pipeline.execute.task(task, task.secrets, parts)
+        return run_pipeline.execute.task(task, task.secrets, for_parts(task.lease.owner))
 
     return execute
 
