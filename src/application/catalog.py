@@ -40,6 +40,10 @@ class Runnable:
         return {**given, **parse_parameters(known, _only(given, known), pipeline=self.name)}
 
 
+Within = tuple[str, ...] | None
+"""Where in the value of a parameter: the whole of it, or what each item of a list has there."""
+
+
 @dataclass(frozen=True)
 class Catalog:
     """What this process knows. Others may know more, and run it."""
@@ -147,38 +151,59 @@ class Catalog:
 
     def secret_inputs(self, name: str) -> frozenset[str]:
         """The parameters of a pipeline or workflow that are secrets; none for an unknown name."""
-        return self._inputs_of(name, lambda spec: spec.doc.secret)
+        reached = self._inputs_of(name, lambda spec: spec.doc.secret)
+        return frozenset(name for name, path in reached if path is None)
 
-    def file_inputs(self, name: str) -> frozenset[str]:
-        """The parameters of a pipeline or workflow that are paths; none for an unknown name."""
-        return self._inputs_of(name, lambda spec: spec.is_file)
+    def file_inputs(self, name: str) -> Mapping[str, frozenset[Within]]:
+        """The parameters of a pipeline or workflow that are paths; none for an unknown name.
 
-    def _inputs_of(self, name: str, wanted: Callable[[ParameterSpec], bool]) -> frozenset[str]:
+        With where the paths are in their values: None for the value itself or each of a list, for
+        the items of a list that has objects the names that lead into them.
+        """
+        found: dict[str, set[Within]] = {}
+        for parameter, within in self._inputs_of(name, lambda spec: spec.is_file):
+            found.setdefault(parameter, set()).add(within)
+        return {parameter: frozenset(places) for parameter, places in found.items()}
+
+    def _inputs_of(
+        self, name: str, wanted: Callable[[ParameterSpec], bool]
+    ) -> frozenset[tuple[str, Within]]:
         graph = self.workflows.find(name)
         if graph is not None:
             return self._inputs(graph, wanted)
         found = self.pipelines.find(name)
         specs = found.parameters if found is not None else ()
-        return frozenset(spec.name for spec in specs if wanted(spec))
+        return frozenset((spec.name, None) for spec in specs if wanted(spec))
 
-    def _inputs(self, graph: Workflow, wanted: Callable[[ParameterSpec], bool]) -> frozenset[str]:
-        """The workflow's own parameters that reach a wanted parameter of one of its steps."""
-        found: set[str] = set()
+    def _inputs(
+        self, graph: Workflow, wanted: Callable[[ParameterSpec], bool]
+    ) -> frozenset[tuple[str, Within]]:
+        """The workflow's own parameters that reach a wanted parameter of one of its steps.
+
+        What comes from what another step has returned is not followed: code has made it.
+        """
+        found: set[tuple[str, Within]] = set()
         for step in graph.steps:
-            if step.pipeline is None:
-                continue
-            nested = self.workflows.find(step.pipeline)
-            inner_names = (
-                self._inputs(nested, wanted)
-                if nested is not None
-                else {s.name for s in self.pipeline(step.pipeline).parameters if wanted(s)}
-            )
-            found |= {
-                inner
-                for name, value in step.parameters.items()
-                if name in inner_names and (inner := _input(value))
-            }
+            if step.pipeline is not None:
+                inner = self._inputs_of(step.pipeline, wanted)
+            else:
+                assert callable(step.run)  # noqa: S101  # a Step runs a name or a function
+                specs = _function_specs(step.run, step, set())
+                inner = frozenset((spec.name, None) for spec in specs if wanted(spec))
+            for name, within in inner:
+                if (reached := _reached(step, step.parameters.get(name), within)) is not None:
+                    found.add(reached)
         return frozenset(found)
+
+
+def _reached(step: Step, value: Any, within: Within) -> tuple[str, Within] | None:
+    """The workflow's parameter that a step's parameter comes from, by itself or as an item."""
+    found = reference(value)
+    if found is not None and found.origin is Origin.ITEM:
+        listed = _input(step.each)
+        return None if listed is None else (listed, (*found.path, *(within or ())))
+    name = _input(value)
+    return None if name is None else (name, within)
 
 
 def _input(value: Any) -> str | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..domain.errors import Category, SpineError, ValidationError
 from ..ports.files import FileRoots
-from .catalog import Catalog
+from .catalog import Catalog, Within
 from .opened_secrets import OpenedSecrets
+
+_WHOLE: frozenset[Within] = frozenset([None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +34,45 @@ class OpenedFiles:
         ``place``, for a path that is not below one of the folders, and for a secret that is not
         opened; a ValidationError for a path at which there is nothing.
         """
-        for key in self.catalog.secret_inputs(name) & parameters.keys():
-            self.secrets.check(parameters[key], place=f"{place}.{key}")
-        paths = self.catalog.file_inputs(name) | set(self.of_backfills.get(name, ()))
+        for key, value in parameters.items():
+            for text in _texts(value):
+                self.secrets.check(text, place=f"{place}.{key}")
+        paths = dict(self.catalog.file_inputs(name))
+        paths.update(dict.fromkeys(self.of_backfills.get(name, ()), _WHOLE))
         return {
-            key: self._opened(value, f"{place}.{key}") if key in paths else value
+            key: self._each_opened(value, paths.get(key, ()), f"{place}.{key}")
             for key, value in parameters.items()
         }
 
-    def _opened(self, value: Any, place: str) -> Any:
+    def still_opened(self, name: str, parameters: Mapping[str, Any], *, place: str) -> None:
+        """Raise as :meth:`checked` does where the parameters of a run are not opened (any more).
+
+        Files that are gone are let pass: what is left to do may not need them.
+        """
+        with suppress(ValidationError):
+            self.checked(name, parameters, place=place)
+
+    def _each_opened(self, value: Any, places: Iterable[Within], place: str) -> Any:
+        for within in places:
+            value = self._opened_within(value, within or (), place)
+        return value
+
+    def _opened_within(self, value: Any, within: tuple[str, ...], place: str) -> Any:
         if isinstance(value, list | tuple):
-            return [self._opened(item, place) for item in value]
+            return [self._opened_within(item, within, place) for item in value]
+        if not within:
+            return self._opened(value, place)
+        first, *rest = within
+        if not isinstance(value, Mapping) or first not in value:
+            return value
+        return {**value, first: self._opened_within(value[first], tuple(rest), place)}
+
+    def _opened(self, value: Any, place: str) -> Any:
         if value is None:
             return None
+        if isinstance(value, str) and "," in value:
+            # It is taken apart where a list is expected, and is no path where none is.
+            return [self._opened(item.strip(), place) for item in value.split(",")]
         try:
             found = self.roots.opened(str(value))
         except ValidationError as error:
@@ -60,3 +89,18 @@ class OpenedFiles:
                 metadata={"field": place},
             )
         return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value, those of lists that are written with commas as well.
+
+    Any of them may get to a parameter that is a secret: as an item, or by way of another step.
+    """
+    if isinstance(value, str):
+        yield from (item.strip() for item in (value, *value.split(",")))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
 from ..domain.errors import Category, SpineError, ValidationError
 from ..domain.parameters import refers_to_secret
@@ -26,13 +25,13 @@ class OpenedSecrets:
     roots: FileRoots
     names: tuple[str, ...] = ("*",)
 
-    def check(self, value: Any, *, place: str) -> None:
+    def check(self, value: str, *, place: str) -> None:
         """Raise a SpineError of category PERMISSION for a reference to what is not opened.
 
         Or a ValidationError, for a file that is not there. Each names the field ``place``. What is
         no reference is let pass.
         """
-        if not isinstance(value, str) or not refers_to_secret(value):
+        if not refers_to_secret(value):
             return
         kind, _, name = value.partition(":")
         if kind == "file":

@@ -161,6 +161,11 @@ class Settling:
         if error is None or flight is None:
             return True
         begun = not error.context.metadata.get(NOT_BEGUN)
+        # Nobody else can execute what is attached to this process, and it does not mend itself.
+        begun |= flight.job.attached and error.category in (
+            Category.CONFIGURATION,
+            Category.INTERNAL,
+        )
         away = error.category is Category.DEPENDENCY and error.retryable
         if flight.releasing or away or not begun:
             if not begun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 
 from ..domain.errors import SpineError, ValidationError
@@ -65,11 +66,7 @@ def _of_request(unit: UnitOfWork, item: Prepared, request: str | None) -> Run | 
         return None
     run = found[0]
     asked = replace(item.run, id=run.id)
-    if (run.pipeline, run.parameters, run.force) != (
-        asked.pipeline,
-        asked.parameters,
-        asked.force,
-    ):
+    if _content(run) != _content(asked):
         raise ValidationError(
             f"request {request!r} was made before, for something else: {run.pipeline} as run "
             f"{run.id}",
@@ -77,3 +74,8 @@ def _of_request(unit: UnitOfWork, item: Prepared, request: str | None) -> Run | 
             metadata={"already_exists": f"runs/{run.id}"},
         )
     return run
+
+
+def _content(run: Run) -> tuple[str, str, bool]:
+    """What a request id stands for; as text, because to Python true, 1 and 1.0 are the same."""
+    return run.pipeline, json.dumps(run.parameters, sort_keys=True, default=str), run.force

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,12 +25,12 @@ def secrets(tmp_path: Path) -> OpenedSecrets:
 
 
 @pytest.mark.parametrize(
-    "value", ["env:VENDOR_KEY", "env:API_KEY", "file:{}/secrets/key", "no reference", None, 7]
+    "value", ["env:VENDOR_KEY", "env:API_KEY", "file:{}/secrets/key", "no reference", ""]
 )
 def test_what_is_opened_may_be_referred_to(
-    secrets: OpenedSecrets, tmp_path: Path, value: Any
+    secrets: OpenedSecrets, tmp_path: Path, value: str
 ) -> None:
-    secrets.check(value.format(tmp_path) if isinstance(value, str) else value, place="p.key")
+    secrets.check(value.format(tmp_path), place="p.key")
 
 
 @pytest.mark.parametrize(

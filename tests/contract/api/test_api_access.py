@@ -11,6 +11,7 @@ import grpc
 import pytest
 from api_calls import METHODS, ROLES, SEEN, WAIT, Api, message_of
 from api_claims import covers
+from api_data import uploaded
 from api_place import Home, Server
 from api_runs import unique, wait_for
 from certificates import Authority
@@ -18,7 +19,9 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from market_spine.application.access.tokens import ListTokens, RevokeToken
 from market_spine.v1 import access_pb2
+from market_spine.v1.dataset_service_pb2 import UploadFileRequest
 
 NEEDED = {
     name: access_pb2.Role.Name(method.GetOptions().Extensions[access_pb2.access].role)
@@ -207,19 +210,39 @@ def test_the_scheme_is_read_in_any_case(secure: Api, guarded: Guarded, scheme: s
 
 
 def test_a_token_that_is_revoked_is_soon_refused(secure: Api, guarded: Guarded) -> None:
-    from market_spine.application.access.tokens import ListTokens, RevokeToken
-
     text = guarded.home.token("viewer")
     assert secure.code("SystemService.GetVersion", token=text) == "OK"
+    revoked(guarded, secure, text)
+
+
+def revoked(guarded: Guarded, secure: Api, token: str) -> None:
+    """Revoke the newest token, which that is, and wait until it is refused."""
     container = guarded.home.container()
     newest = ListTokens(container.store())()[0]
     RevokeToken(container.store(), container.clock())(newest.id)
     container.store().close()
-
     wait_for(
         "refusal",
-        lambda: secure.code("SystemService.GetVersion", token=text) == "UNAUTHENTICATED",
+        lambda: secure.code("SystemService.GetVersion", token=token) == "UNAUTHENTICATED",
     )
+
+
+@pytest.mark.parametrize("sent", [0, 1, 2])
+def test_who_is_refused_meanwhile_brings_no_file(secure: Api, guarded: Guarded, sent: int) -> None:
+    token = guarded.home.token("operator")
+    messages = uploaded(b"a,b\n1,2\n", f"{unique()}.csv", "contract.file")
+    assert len(messages) == 2
+
+    def slowly() -> Iterator[UploadFileRequest]:
+        yield from messages[:sent]
+        revoked(guarded, secure, token)
+        yield from messages[sent:]
+
+    before = secure.call("RunService.ListRuns").runs
+    with pytest.raises(grpc.RpcError) as raised:
+        secure.send("DatasetService.UploadFile", slowly(), token=token)
+    assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
+    assert secure.call("RunService.ListRuns").runs == before
 
 
 def test_health_is_open_and_reflection_is_not(secure: Api, guarded: Guarded) -> None:

@@ -38,7 +38,7 @@ def test_a_file_is_taken_whole_and_captured(api: Api, needs: Needs, size: int) -
     assert plain(run.output) == {"bytes": size}
     given = plains(run.parameters)
     assert given["label"] == "x"
-    assert Path(given["file"]).name == "any name, Zoë.csv"
+    assert Path(given["file"]).name == "any name_ Zoë.csv"
 
 
 def test_chunks_may_have_any_size(api: Api, needs: Needs) -> None:

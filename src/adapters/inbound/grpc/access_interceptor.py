@@ -27,6 +27,8 @@ from .wrapping import Behaviour, Handler, kind_of, rewrapped
 _log = logging.getLogger(__name__)
 
 HEALTH = "/grpc.health.v1.Health/"
+FIRST_MESSAGE = 60.0
+"""Seconds that the first message of a stream may take; before it nothing is counted or noted."""
 _NAMES = ("x509_common_name", "x509_subject_alternative_name")
 _BEARER = "bearer "
 _OK, _INTERNAL, _CANCELLED = (
@@ -154,6 +156,8 @@ class _Entry:
     ) -> Any:
         if streaming := hasattr(request, "__aiter__"):
             request, first = await _peeked(request)
+            # It may have been waited for: what let the caller in may be gone by now.
+            await self._still_welcome(context)
         else:
             first = request
         begin = partial(
@@ -219,7 +223,16 @@ def _certificate_names(context: Any) -> list[str]:
 async def _peeked(requests: Any) -> tuple[AsyncIterator[Any], Any]:
     """The same stream of requests, and its first one; None when there is none."""
     iterator = aiter(requests)
-    first = await anext(iterator, None)
+    try:
+        async with asyncio.timeout(FIRST_MESSAGE):
+            first = await anext(iterator, None)
+    except TimeoutError:
+        raise SpineError(
+            f"nothing came for {FIRST_MESSAGE:.0f} seconds",
+            category=Category.RATE_LIMIT,
+            retry_after=1.0,
+            hint="send the first message when the call begins",
+        ) from None
 
     async def again() -> AsyncIterator[Any]:
         if first is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from ....application.read_datasets import ReadDatasets
 from ....application.read_evidence import ReadEvidence
 from ....domain.errors import Category, SpineError
 from ....v1 import dataset_service_pb2, dataset_service_pb2_grpc
+from .callers import still_welcome
 from .evidence_reading import EvidenceReading
 from .filters import read_filter
 from .messages_catalog import dataset_message
@@ -20,7 +22,7 @@ from .messages_runs import run_message
 from .paging import Pages, by_name, descending
 from .query_stream import QueryStreams
 from .resource_names import DATASETS, id_of, invalid_field, pipeline_id
-from .sending import send_all
+from .sending import ASKED_AGAIN, send_all
 from .values import values_of
 from .work import Threads, heed_cancellation, to_its_end
 
@@ -117,6 +119,7 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
         self, request_iterator: AsyncIterator[dataset_service_pb2.UploadFileRequest]
     ) -> dataset_service_pb2.UploadFileResponse:
         bringing: Bringing | None = None
+        asked = time.monotonic()
         try:
             async for request in _unless_silent(request_iterator):
                 part = request.WhichOneof("part")
@@ -129,8 +132,12 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
                 else:
                     raise _out_of_order(part)
                 heed_cancellation()
+                if time.monotonic() - asked > ASKED_AGAIN:
+                    await still_welcome()
+                    asked = time.monotonic()
             if bringing is None:
                 raise _out_of_order(None)
+            await still_welcome()
             run = await to_its_end(self._threads.do(bringing.finish))
             return dataset_service_pb2.UploadFileResponse(run=run_message(run), size=bringing.size)
         finally:

@@ -153,8 +153,12 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
             raise invalid_field(
                 "from_step", "all does from_step again as well", hint="give one of the two"
             )
+        name = run_id(request.name, field="name")
+        earlier = self._uses.read.get(name)
+        # It may have been made by somebody who may name more, or when more was opened.
+        self._uses.files.still_opened(earlier.pipeline, earlier.parameters, place="name")
         run = self._uses.retry(
-            run_id(request.name, field="name"),
+            name,
             extent=Extent.ALL if request.all else Extent.FAILED,
             from_step=request.from_step or None,
         )

@@ -10,8 +10,14 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from ....domain.errors import Category, SpineError, as_spine_error
-from ....ports.execution import Task
+from ....domain.errors import (
+    Category,
+    ConfigurationError,
+    ErrorContext,
+    SpineError,
+    as_spine_error,
+)
+from ....ports.execution import NOT_BEGUN, Task
 from .deaths import exit_of
 from .entries import Execute, attempt, load
 from .messages import BEGUN, Reply, Start, read_task
@@ -59,7 +65,12 @@ def _made(start: Start) -> Execute | SpineError:
             resource.setrlimit(resource.RLIMIT_AS, (min(start.memory_limit, most), hard))
         return load(start.entry, start.settings)
     except BaseException as error:  # told as the outcome of the task that waits for it
-        return as_spine_error(error, doing=f"starting a process by {start.entry}")
+        failed = as_spine_error(error, doing=f"starting a process by {start.entry}")
+        if isinstance(error, (ImportError, SyntaxError, ConfigurationError)):
+            # Whoever started this process has all of it: it was changed meanwhile, say by an
+            # upgrade, and the run has nothing to do with that.
+            failed = failed.within(ErrorContext(metadata={NOT_BEGUN: True}))
+        return failed
 
 
 def _reply(execute: Execute | SpineError, task: Task) -> Reply:

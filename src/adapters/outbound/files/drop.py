@@ -61,7 +61,8 @@ class FolderIncoming:
             raise _failed(self._folder, error) from error
 
     def keep(self, digest: str, name: str) -> Path:
-        goal = self._folder / digest / name
+        # Where a list of paths is expected, a comma would part one into two.
+        goal = self._folder / digest / name.replace(",", "_")
         try:
             self._file.flush()
             os.fsync(self._file.fileno())

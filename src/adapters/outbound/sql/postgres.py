@@ -299,6 +299,8 @@ def _complete(url: URL, limits: ConnectionLimits) -> URL:
         "keepalives_idle": "30",
         "keepalives_interval": "10",
         "keepalives_count": "3",
+        # Keepalives are silent while something that was sent is waited for: milliseconds.
+        "tcp_user_timeout": "60000",
         **{name: value for name, value in url.query.items() if isinstance(value, str)},
         "options": f"{options} {given}".strip(),
     }
