@@ -232,3 +232,18 @@ def test_an_upgrade_under_a_running_worker_fails_no_run(place: Place, tmp_path: 
     assert place.run(quick).state is RunState.PENDING
     with place.worker():
         assert place.ended(quick).state is RunState.SUCCEEDED
+
+
+def test_a_module_that_is_half_written_fails_no_run(place: Place, tmp_path: Path) -> None:
+    module = tmp_path / "extra_module.py"
+    module.touch()
+    place.environment["PYTHONPATH"] += f"{os.pathsep}{tmp_path}"
+    place.environment["SPINE_MODULES"] += ",extra_module"
+    with place.worker() as worker:
+        assert place.ended(place.submit("w.dies", how="exit")).state is RunState.FAILED
+        module.write_text("def half(")
+        quick = place.submit("w.quick")
+        assert worker.stderr is not None
+        assert next(line for line in worker.stderr if f"run {quick}, it stays queued" in line)
+        module.write_text("")
+        assert place.ended(quick).state is RunState.SUCCEEDED
