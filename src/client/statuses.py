@@ -38,7 +38,7 @@ _HINTS = {
     grpc.StatusCode.PERMISSION_DENIED: "ask the server's administrator for a role that may do it",
     grpc.StatusCode.UNIMPLEMENTED: "server and client are of different versions: update the older",
 }
-_NAMED_CA = "give ca= (--server-ca, SPINE_SERVER_CA) with the certificate of its authority"
+_NAMED_CA = "give ca= (SPINE_SERVER_CA) with the certificate of its authority"
 _NO_CONNECTION = "failed to connect to all addresses"
 _HANGS_UP = ": Socket closed"
 _TLS_FAULTS = (
@@ -47,7 +47,7 @@ _TLS_FAULTS = (
         "WRONG_VERSION_NUMBER",
         "the server there speaks no TLS",
         "start the server with --tls-cert and --tls-key, or leave out certificates and, where "
-        "nobody can overhear, say insecure=True",
+        "nobody can overhear, say insecure=True in Python",
     ),
     (
         "Hostname Verification Check failed",
@@ -59,13 +59,15 @@ _TLS_FAULTS = (
     (
         "Failed to create security handshaker",
         "a file of certificates or keys is broken, or the key belongs to another certificate",
-        "see that the files of ca=, cert= and key= are whole, and that cert and key are a pair",
+        "see that the files of ca=, cert= and key= (SPINE_SERVER_CA, SPINE_CLIENT_CERT, "
+        "SPINE_CLIENT_KEY) are whole, and that cert and key are a pair",
     ),
     (
         _HANGS_UP,
         "the server hangs up before it has said anything, as one does that demands TLS or a "
         "client certificate",
-        f"{_NAMED_CA}, and cert= and key= where it asks for them",
+        f"{_NAMED_CA}, and cert= and key= (SPINE_CLIENT_CERT, SPINE_CLIENT_KEY) where it asks for "
+        "them",
     ),
     ("Failed parsing HTTP/2", "what is there speaks no gRPC without TLS", _NAMED_CA),
 )

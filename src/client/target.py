@@ -52,7 +52,7 @@ def target_of(address: str, credentials: Credentials, insecure: bool | None) -> 
     if (credentials.cert is None) != (credentials.key is None):
         raise ConfigurationError(
             "a client certificate and its key belong together",
-            hint="give both cert= and key=, or neither",
+            hint="give both cert= and key= (SPINE_CLIENT_CERT, SPINE_CLIENT_KEY), or neither",
         )
     if insecure and files:
         raise ConfigurationError(

@@ -93,7 +93,7 @@ def test_all_that_is_asked_reaches_the_server(server: ScriptedServer, client: Sp
         last_period=date(2025, 11, 10),
         segment="OTC",
         symbols=["AAPL", "MSFT"],
-        equals={"name": "ä"},
+        equals={"name": "ä", "rank": 1, "share": Decimal("1E+2"), "day": date(2025, 11, 3)},
         as_of=datetime(2025, 12, 16, 1, 2, 3, 4, tzinfo=UTC),
         limit=0,
     )
@@ -104,10 +104,31 @@ def test_all_that_is_asked_reaches_the_server(server: ScriptedServer, client: Sp
     assert list(first.columns) == ["share", "day"]
     assert (first.first_period.day, first.last_period.day) == (3, 10)
     assert (first.segment, list(first.symbols), dict(first.equals)) == (
-        *("OTC", ["AAPL", "MSFT"], {"name": "ä"}),
+        *("OTC", ["AAPL", "MSFT"]),
+        {"name": "ä", "rank": "1", "share": "100", "day": "2025-11-03"},
     )
     assert first.as_of.ToDatetime(tzinfo=UTC) == datetime(2025, 12, 16, 1, 2, 3, 4, tzinfo=UTC)
     assert (first.HasField("limit"), first.limit, second.HasField("limit")) == (True, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"equals": {"rank": None}}, "equals: None is no value to compare rank with"),
+        ({"equals": {"flag": True}}, "equals: True is no value to compare flag with"),
+        ({"equals": {"share": 0.5}}, "equals: 0.5 is no value"),
+        (
+            {"first_period": "2025-11-24", "last_period": "2025-11-10"},
+            "first_period 2025-11-24 is later than last_period 2025-11-10",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_it_is_sent(
+    server: ScriptedServer, client: SpineClient, wanted: Any, said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        client.query("a.b", **wanted)
+    assert not server.received
 
 
 def test_rows_of_which_none_has_arrived_are_asked_for_again(

@@ -32,6 +32,11 @@ def note(context: RunContext, name: str = "x") -> None:
     ran.append(name)
 
 
+@pipeline("t.free")
+def free(context: RunContext, value: Any = None) -> None:
+    ran.append(value)
+
+
 @pipeline("t.secret")
 def secret(context: RunContext, token: Annotated[str, Param(secret=True)]) -> Result[Any]:
     ran.append(token)
@@ -89,6 +94,14 @@ def test_the_same_request_gives_the_same_run_and_another_one_under_its_id_is_ref
     assert refused.value.context.metadata == {"already_exists": f"runs/{first}"}
 
     assert len(house.runs()) == 1
+
+
+@pytest.mark.parametrize("others", [(1, True), (1.0, 1), (False, 0)])
+def test_what_only_python_takes_for_the_same_is_another_request(others: tuple[Any, Any]) -> None:
+    house = DurableHouse(free)
+    house.submit("t.free", {"value": others[0]}, request="monday")
+    with pytest.raises(ValidationError, match="'monday' was made before"):
+        house.submit("t.free", {"value": others[1]}, request="monday")
 
 
 def test_the_urgent_goes_first_and_nothing_waits_for_ever() -> None:
