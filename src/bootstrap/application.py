@@ -176,6 +176,12 @@ class Application:
             insecure=options.insecure,
         )
         listening.checked()
+        for folder in self.settings.file_roots:
+            if not folder.is_dir():
+                log.warning(
+                    "SPINE_FILE_ROOTS names %s, which is no folder: nobody can name files below it",
+                    folder.absolute(),
+                )
         uses = api_uses(self.container, self.diagnose)
         if options.jobs == 0:
             serve(listening, uses, ready=ready)

@@ -221,7 +221,11 @@ class Container(containers.DeclarativeContainer):
     read_runs = providers.Singleton(ReadRuns, store)
     drop = providers.Singleton(lambda settings: FolderDrop(settings.home / "uploads"), settings)
     file_roots = providers.Singleton(
-        lambda settings: LocalFileRoots([*settings.file_roots, settings.home / "uploads"]), settings
+        # Whole paths: who hears them is not where the server was started.
+        lambda settings: LocalFileRoots(
+            [folder.absolute() for folder in (*settings.file_roots, settings.home / "uploads")]
+        ),
+        settings,
     )
     opened_secrets = providers.Singleton(
         lambda settings: OpenedSecrets(

@@ -216,3 +216,17 @@ def _loaded(*words: str, folder: Path) -> set[str]:
         check=True,
     )
     return set(done.stderr.splitlines()[-1].split())
+
+
+def test_a_folder_of_files_that_is_not_there_is_told_when_the_server_starts(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "files").mkdir()
+    with serving(tmp_path, env={"SPINE_FILE_ROOTS": "files,fiels"}) as address:
+        words = ("submit", "finra.otc_transparency.refresh_week", "-p", "file=a.csv")
+        said = process("--server", address, *words, folder=tmp_path, code=2)
+
+    told = (tmp_path / "serve.log").read_text()
+    assert f"SPINE_FILE_ROOTS names {tmp_path / 'fiels'}, which is no folder" in told
+    assert f"{tmp_path / 'files'}," not in told
+    assert f"there is no a.csv below {tmp_path / 'files'}" in said.err
