@@ -180,9 +180,10 @@ def test_no_connection_is_free(store: SqlStore) -> None:
 
 
 def _end_others(place: Place) -> None:
+    """End all other sessions, and wait until they have ended."""
     place.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-        " AND backend_type = 'client backend'"
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
     )
 
 
