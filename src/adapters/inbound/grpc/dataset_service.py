@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from .messages_runs import run_message
 from .paging import Pages, by_name, descending
 from .query_stream import QueryStreams
 from .resource_names import DATASETS, id_of, invalid_field, pipeline_id
-from .sending import ASKED_AGAIN, send_all
+from .sending import Recheck, send_all
 from .values import values_of
 from .work import Threads, heed_cancellation, to_its_end
 
@@ -119,7 +118,7 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
         self, request_iterator: AsyncIterator[dataset_service_pb2.UploadFileRequest]
     ) -> dataset_service_pb2.UploadFileResponse:
         bringing: Bringing | None = None
-        asked = time.monotonic()
+        recheck = Recheck()
         try:
             async for request in _unless_silent(request_iterator):
                 part = request.WhichOneof("part")
@@ -132,9 +131,7 @@ class DatasetService(dataset_service_pb2_grpc.DatasetServiceServicer):
                 else:
                     raise _out_of_order(part)
                 heed_cancellation()
-                if time.monotonic() - asked > ASKED_AGAIN:
-                    await still_welcome()
-                    asked = time.monotonic()
+                await recheck()
             if bringing is None:
                 raise _out_of_order(None)
             await still_welcome()

@@ -17,18 +17,29 @@ ASKED_AGAIN = 5.0
 """Seconds after which the next message asks whether the caller still may: tokens are revoked."""
 
 
+class Recheck:
+    """Asks now and then whether the caller of a stream still may; made when that was known."""
+
+    def __init__(self) -> None:
+        self._asked = time.monotonic()
+
+    async def __call__(self) -> None:
+        """Raise a SpineError of category PERMISSION when it was asked, and may not."""
+        if time.monotonic() - self._asked > ASKED_AGAIN:
+            await still_welcome()
+            self._asked = time.monotonic()
+
+
 async def send_all(messages: AsyncGenerator[Any, None], context: Any) -> None:
     """Send them one by one, each when the reader has room for it.
 
     Raises a SpineError of category RATE_LIMIT when it has none for too long, and one of category
     PERMISSION when it is not to hear any more.
     """
-    asked = time.monotonic()
+    recheck = Recheck()
     async with aclosing(messages) as open_messages:
         async for message in open_messages:
-            if time.monotonic() - asked > ASKED_AGAIN:
-                await still_welcome()
-                asked = time.monotonic()
+            await recheck()
             try:
                 async with asyncio.timeout(STALL):
                     await context.write(message)
