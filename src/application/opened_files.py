@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,13 +43,24 @@ class OpenedFiles:
             for key, value in parameters.items()
         }
 
-    def still_opened(self, name: str, parameters: Mapping[str, Any], *, place: str) -> None:
+    def still_opened(self, name: str, parameters: Mapping[str, Any], *, field: str) -> None:
         """Raise as :meth:`checked` does where the parameters of a run are not opened (any more).
 
-        Files that are gone are let pass: what is left to do may not need them.
+        ``field`` of the request names that run. Files that are gone are let pass: what is left to
+        do may not need them.
         """
-        with suppress(ValidationError):
-            self.checked(name, parameters, place=place)
+        try:
+            self.checked(name, parameters, place="parameters")
+        except ValidationError:
+            return
+        except SpineError as error:
+            raise SpineError(
+                error.message,
+                category=error.category,
+                hint=error.hint,
+                metadata={"field": field},
+                cause=error,
+            ) from error
 
     def _each_opened(self, value: Any, places: Iterable[Within], place: str) -> Any:
         for within in places:

@@ -14,7 +14,7 @@ import grpc
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 
-from market_spine.adapters.inbound.grpc import sending
+from market_spine.adapters.inbound.grpc import access_interceptor, sending
 from market_spine.adapters.inbound.grpc.access_interceptor import AccessInterceptor, Gate
 from market_spine.adapters.inbound.grpc.access_rules import Rule, rules_of
 from market_spine.adapters.inbound.grpc.api import RULES, SERVICES
@@ -31,7 +31,13 @@ from market_spine.application.access.authenticate import Authenticate
 from market_spine.application.access.token_cache import TokenCache
 from market_spine.application.access.tokens import CreateToken, RevokeToken
 from market_spine.domain.access import AuditFilter, Role
-from market_spine.domain.errors import ConfigurationError, LoadError, SpineError, ValidationError
+from market_spine.domain.errors import (
+    Category,
+    ConfigurationError,
+    LoadError,
+    SpineError,
+    ValidationError,
+)
 from market_spine.testing.memory_store import MemoryStore
 from market_spine.v1 import run_pb2, run_service_pb2
 
@@ -310,6 +316,18 @@ def test_a_client_that_gives_up_changes_nothing_about_what_is_noted() -> None:
 
     asyncio.run(scene())
     assert house.entries() == [("local", METHOD[1:], "runs/1", "OK", "runs/7")]
+
+
+def test_a_stream_that_sends_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_interceptor, "FIRST_MESSAGE", 0.01)
+
+    async def silent() -> AsyncGenerator[int, None]:
+        await asyncio.Event().wait()
+        yield 1
+
+    with pytest.raises(SpineError, match="nothing came for") as raised:
+        asyncio.run(access_interceptor._peeked(silent()))
+    assert raised.value.category is Category.RATE_LIMIT
 
 
 def test_a_stream_ends_once_its_token_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,12 +152,12 @@ def test_paths_are_given_on_as_they_really_are(
 
 
 def test_an_earlier_run_is_held_to_what_is_opened_now(opened: OpenedFiles, tmp_path: Path) -> None:
-    opened.still_opened("take", {"file": str(tmp_path / "open" / "a.csv")}, place="name")
-    opened.still_opened("take", {"file": str(tmp_path / "open" / "gone.csv")}, place="name")
+    opened.still_opened("take", {"file": str(tmp_path / "open" / "a.csv")}, field="name")
+    opened.still_opened("take", {"file": str(tmp_path / "open" / "gone.csv")}, field="name")
     with pytest.raises(SpineError, match="not below"):
-        opened.still_opened("take", {"file": str(tmp_path / "closed.csv")}, place="name")
+        opened.still_opened("take", {"file": str(tmp_path / "closed.csv")}, field="name")
     with pytest.raises(SpineError, match="no secret that is opened"):
-        opened.still_opened("login", {"token": "env:OWN"}, place="name")
+        opened.still_opened("login", {"token": "env:OWN"}, field="name")
 
 
 def _filled(value: Any, folder: Path) -> Any:

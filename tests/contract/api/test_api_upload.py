@@ -16,6 +16,7 @@ from api_place import Home, Server
 from api_runs import ended, state, submit, unique, wait_for
 from api_values import plain, plains, values
 
+from market_spine.application.submissions import Submission
 from market_spine.v1.dataset_service_pb2 import UploadFileRequest
 
 Needs = Callable[..., None]
@@ -246,6 +247,23 @@ def test_what_is_not_there_is_told_below_the_roots_alone(rooted: Any) -> None:
         assert code(client, path) == "INVALID_ARGUMENT", path
     for path in [beside / "nothing.csv", "/nothing.csv", root / "out" / "nothing.csv"]:
         assert code(client, path) == "PERMISSION_DENIED", path
+
+
+def test_a_run_of_somebody_who_may_name_more_is_not_done_again(
+    own_servers: None, home: Home, tmp_path: Path
+) -> None:
+    (tmp_path / "closed.csv").write_text("1,2\n")
+    with Server(home, workers=1) as server, server.api() as client:
+        container = home.container()
+        submission = Submission(FILE, {"file": str(tmp_path / "closed.csv")})
+        name = f"runs/{container.submit_run()(submission).id}"
+        container.store().close()
+        assert state(ended(client, name)) == "SUCCEEDED"
+
+        refused = client.refusal("RunService.RetryRun", name=name, all=True)
+        assert (refused.code, refused.field) == ("PERMISSION_DENIED", "name")
+        assert len(client.call("RunService.ListRuns").runs) == 1
+        assert not server.defects
 
 
 def test_what_comes_half_is_not_kept(own_servers: None, home: Home) -> None:

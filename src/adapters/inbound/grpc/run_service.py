@@ -156,7 +156,7 @@ class RunService(run_service_pb2_grpc.RunServiceServicer):
         name = run_id(request.name, field="name")
         earlier = self._uses.read.get(name)
         # It may have been made by somebody who may name more, or when more was opened.
-        self._uses.files.still_opened(earlier.pipeline, earlier.parameters, place="name")
+        self._uses.files.still_opened(earlier.pipeline, earlier.parameters, field="name")
         run = self._uses.retry(
             name,
             extent=Extent.ALL if request.all else Extent.FAILED,
