@@ -240,3 +240,22 @@ def test_json_of_a_run_is_one_document_for_other_programs(user: Path) -> None:
     decoder = json.JSONDecoder()
     _, end = decoder.raw_decode(said.out)
     assert said.out[end:].strip() == ""
+
+
+def test_steps_that_no_process_can_execute_fail_where_nobody_else_could(tmp_path: Path) -> None:
+    """What is attached to a command is not put back for others, or it would never end."""
+    (tmp_path / "here_only.py").write_text(
+        "import sys\n"
+        "from market_spine import Step, pipeline, workflow\n"
+        "if sys.argv[0] == '-c':\n"
+        "    raise ImportError('not in a process of its own')\n"
+        "@pipeline('mine.quick')\n"
+        "def quick(context):\n"
+        "    pass\n"
+        "both = workflow('mine.both', Step('a', 'mine.quick'), Step('b', 'mine.quick'))\n"
+    )
+    env = {"SPINE_MODULES": "here_only"}
+    said = process("run", "mine.both", "--json", folder=tmp_path, env=env, code=1)
+
+    assert said.json()["status"] == "FAILED"
+    assert "not in a process of its own" in said.out
