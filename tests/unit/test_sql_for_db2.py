@@ -18,6 +18,7 @@ from market_spine.adapters.outbound.sql.db2_rows import first_rows, merge_sql, s
 from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.metadata import METADATA
 from market_spine.adapters.outbound.sql.migrations.runner import all_revisions
+from market_spine.adapters.outbound.sql.some_ids import IDS
 from market_spine.adapters.outbound.sql.sqlite import SqliteDialect
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.testing.store_suite_samples import VOLUME
@@ -60,8 +61,11 @@ def statements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list
 
 
 def text_of(element: ClauseElement, dialect: Dialect) -> str:
-    # What is selected is limited by a figure, which stands in the text at the last moment only.
-    options = {"render_postcompile": True} if isinstance(element, Select) else {}
+    options: dict[str, object] = {}
+    if isinstance(element, Select):
+        # What is selected is limited by a figure, which stands in the text at the last moment only.
+        options["render_postcompile"] = True
+        element = element.params({IDS: ["some id"]})
     compiled = element.compile(dialect=dialect, compile_kwargs=options)
     return " ".join(str(compiled).split())
 

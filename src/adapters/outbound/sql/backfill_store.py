@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from ....domain.backfills import Backfill, BackfillPart, BackfillState, PartState
 from ....domain.partitions import PartitionState
@@ -21,6 +21,9 @@ from .transaction import SqlTransaction
 
 _PARTS_A_STATEMENT = 1000
 _IS = {state: BACKFILL_PARTS.c.part_state == state.value for state in PartState}
+_THIS = BACKFILLS.c.backfill_id == bindparam("backfill")
+_ONE = select(BACKFILLS).where(_THIS)
+_SAME = update(BACKFILLS).where(_THIS).values(backfill_state=BACKFILLS.c.backfill_state)
 
 
 class SqlBackfillStore:
@@ -50,8 +53,7 @@ class SqlBackfillStore:
             self._transaction.write(insert(BACKFILL_PARTS), some)
 
     def get(self, backfill_id: str) -> Backfill | None:
-        statement = select(BACKFILLS).where(BACKFILLS.c.backfill_id == backfill_id)
-        found = self._transaction.rows(statement)
+        found = self._transaction.rows(_ONE, {"backfill": backfill_id})
         return _backfill(found[0]) if found else None
 
     def find_request(self, request: str) -> Backfill | None:
@@ -61,10 +63,7 @@ class SqlBackfillStore:
         return self.get(found[0].backfill_id) if found else None
 
     def hold(self, backfill_id: str) -> Backfill | None:
-        columns = BACKFILLS.c
-        this = columns.backfill_id == backfill_id
-        same = update(BACKFILLS).where(this).values(backfill_state=columns.backfill_state)
-        found = self._transaction.hold(select(BACKFILLS).where(this), same)
+        found = self._transaction.hold(_ONE, _SAME, {"backfill": backfill_id})
         return _backfill(found[0]) if found else None
 
     def list(

@@ -251,16 +251,22 @@ class Db2Dialect:
         return sum(update_each(connection, table, keys, [row], condition) for row in rows)
 
     def hold(
-        self, connection: Connection, statement: Select[Any], same: Update
+        self,
+        connection: Connection,
+        statement: Select[Any],
+        same: Update,
+        values: Mapping[str, Any],
     ) -> Sequence[Row[Any]]:
-        self._hold(connection, same)
-        return connection.execute(statement).all()
+        self._hold(connection, same, values)
+        return connection.execute(statement, values).all()
 
-    def _hold(self, connection: Connection, statement: Update) -> int:
+    def _hold(
+        self, connection: Connection, statement: Update, values: Mapping[str, Any] | None = None
+    ) -> int:
         if _HOLDS not in connection.info:
-            return self.patiently(lambda: connection.execute(statement).rowcount)
+            return self.patiently(lambda: connection.execute(statement, values).rowcount)
         try:
-            return connection.execute(statement).rowcount
+            return connection.execute(statement, values).rowcount
         except SpineError as error:
             if not _locked_out(error):
                 raise

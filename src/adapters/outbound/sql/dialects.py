@@ -122,9 +122,13 @@ class Dialect(Protocol):
         ...
 
     def hold(
-        self, connection: Connection, statement: Select[Any], same: Update
+        self,
+        connection: Connection,
+        statement: Select[Any],
+        same: Update,
+        values: Mapping[str, Any],
     ) -> Sequence[Row[Any]]:
-        """What a statement selects, held until the transaction ends.
+        """What a statement selects for ``values``, held until the transaction ends.
 
         ``same`` changes nothing of the same rows, for databases that hold by changes only. Waits
         for others as long as is allowed.

@@ -165,11 +165,15 @@ class PostgresDialect:
         return update_by_arrays(connection, table, keys, rows, condition)
 
     def hold(
-        self, connection: Connection, statement: Select[Any], same: Update
+        self,
+        connection: Connection,
+        statement: Select[Any],
+        same: Update,
+        values: Mapping[str, Any],
     ) -> Sequence[Row[Any]]:
         del same
         # Others may refer to the rows meanwhile, as new parts of a run do.
-        return connection.execute(statement.with_for_update(key_share=True)).all()
+        return connection.execute(statement.with_for_update(key_share=True), values).all()
 
     def limit_waiting(self, connection: Connection, seconds: float) -> None:
         _set_local(connection, "lock_timeout", seconds)

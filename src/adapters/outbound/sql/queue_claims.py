@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select, update
+from sqlalchemy import Select, bindparam, func, literal_column, select, update
 
 from ....domain.queueing import Capacity, Job, QueueState
 from .queue_locks import lock_limits
 from .queue_rows import JOB_COLUMNS, job_of
 from .schema_runs import RUN_QUEUE
-from .some_ids import IDS_A_STATEMENT, some_at_a_time
+from .some_ids import IDS, IDS_A_STATEMENT, among, some_at_a_time
 from .transaction import SqlTransaction
 
 _READY = QueueState.READY.value
@@ -27,19 +27,57 @@ _CLAIMED = QueueState.CLAIMED.value
 # What others have taken meanwhile is made up for by what comes next, so many times.
 _ROUNDS = 3
 
+_QUEUED = RUN_QUEUE.c
+_DUE = (
+    select(_QUEUED.run_id)
+    .where(_QUEUED.queue_state == _WAITING, _QUEUED.ready_at <= bindparam("now"))
+    .order_by(_QUEUED.ready_at)
+)
+_MAKE_READY = update(RUN_QUEUE).where(among(_QUEUED.run_id), _QUEUED.queue_state == _WAITING)
+_FIRST_LANE = (
+    select(_QUEUED.pipeline)
+    .where(_QUEUED.queue_state == _READY, _QUEUED.pool == bindparam("pool"))
+    .order_by(_QUEUED.pipeline)
+)
+_NEXT_LANE = _FIRST_LANE.where(_QUEUED.pipeline > bindparam("pipeline"))
+_RUNNING = (
+    select(_QUEUED.pool, _QUEUED.pipeline, func.count().label("jobs"))
+    .where(_QUEUED.queue_state == _CLAIMED, _QUEUED.lease_until > bindparam("now"))
+    .group_by(_QUEUED.pool, _QUEUED.pipeline)
+)
+_IN_LANE = (
+    _QUEUED.queue_state == _READY,
+    _QUEUED.pool == bindparam("pool"),
+    _QUEUED.pipeline == bindparam("pipeline"),
+)
+_FIRST_COMES_FIRST = (_QUEUED.ranked_at, _QUEUED.run_id)
+_HEADS = select(*_FIRST_COMES_FIRST).where(*_IN_LANE).order_by(*_FIRST_COMES_FIRST)
+_JOBS = select(*JOB_COLUMNS).where(*_IN_LANE).order_by(*_FIRST_COMES_FIRST)
+_MARK = (
+    update(RUN_QUEUE)
+    .where(
+        among(_QUEUED.run_id),
+        _QUEUED.queue_state == _READY,
+        _QUEUED.fence_no == bindparam("fence_before"),
+    )
+    .values(attempt_no=_QUEUED.attempt_no + literal_column("1"))
+)
+_MARKED = select(_QUEUED.run_id).where(
+    among(_QUEUED.run_id),
+    _QUEUED.queue_state == _CLAIMED,
+    _QUEUED.owner_id == bindparam("owner"),
+    _QUEUED.fence_no == bindparam("fence"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Lane:
     pool: str
     pipeline: str
 
-    def conditions(self) -> tuple[ColumnElement[bool], ...]:
-        columns = RUN_QUEUE.c
-        return (
-            columns.queue_state == _READY,
-            columns.pool == self.pool,
-            columns.pipeline == self.pipeline,
-        )
+    @property
+    def values(self) -> Mapping[str, str]:
+        return {"pool": self.pool, "pipeline": self.pipeline}
 
 
 @dataclass(slots=True)
@@ -72,92 +110,82 @@ def claim(transaction: SqlTransaction, capacity: Capacity) -> list[Job]:
     """Take what there is room for, and mark it as the owner's."""
     if capacity.jobs < 1:
         return []
-    _make_ready(transaction)
+    now = _make_ready(transaction)
     lanes = list(_lanes(transaction, capacity))
     if not lanes:
         return []
-    room = _room(transaction, capacity, lanes)
-    until = transaction.dialect.now(transaction.writing) + capacity.lease
+    room, counted = _room(transaction, capacity, lanes)
+    until = (counted or now) + capacity.lease
     taken: list[Job] = []
     for _ in range(_ROUNDS):
         wanted = _chosen(transaction, lanes, room)
-        before = len(taken)
+        lost = 0
         for lane, count in wanted.items():
-            won = _take(transaction, lane, count, capacity.owner, until)
+            seen, won = _take(transaction, lane, count, capacity.owner, until)
             room.use(lane, len(won))
             taken += won
-        if len(taken) - before == sum(wanted.values()):
+            # Of one lane alone nobody has looked whether there are so many.
+            lost += (seen if len(lanes) == 1 else count) - len(won)
+        if not lost:
             break
     return sorted(taken, key=lambda job: (job.ranked_at, job.run))
 
 
-def _make_ready(transaction: SqlTransaction) -> None:
-    """Let jobs that are due be READY: the first 500 of them, so that no claim pays for more."""
-    columns = RUN_QUEUE.c
+def _make_ready(transaction: SqlTransaction) -> datetime:
+    """Let jobs that are due be READY: the first 500 of them, so that no claim pays for more.
+
+    Answers the time.
+    """
     now = transaction.dialect.now(transaction.writing)
-    due = (
-        select(columns.run_id)
-        .where(columns.queue_state == _WAITING, columns.ready_at <= now)
-        .order_by(columns.ready_at)
-    )
-    found = transaction.rows(
-        transaction.dialect.not_held(transaction.dialect.first(due, IDS_A_STATEMENT))
-    )
+    due = transaction.dialect.not_held(transaction.dialect.first(_DUE, IDS_A_STATEMENT))
+    found = sorted(row.run_id for row in transaction.rows(due, {"now": now}))
     if found:
-        statement = update(RUN_QUEUE).where(
-            columns.run_id.in_(sorted(row.run_id for row in found)),
-            columns.queue_state == _WAITING,
-        )
-        transaction.write(statement, {"queue_state": _READY})
+        transaction.write(_MAKE_READY, {"queue_state": _READY, IDS: found})
+    return now
 
 
 def _lanes(transaction: SqlTransaction, capacity: Capacity) -> Iterator[_Lane]:
     """Lanes with waiting jobs that the worker takes; each costs one look into the index."""
-    columns = RUN_QUEUE.c
     for pool in sorted(capacity.pools):
-        ready = (columns.queue_state == _READY, columns.pool == pool)
-        statement = select(columns.pipeline).where(*ready).order_by(columns.pipeline)
-        found = _glance(transaction, statement, 1)
+        found = _glance(transaction, _FIRST_LANE, 1, {"pool": pool})
         while found:
-            pipeline = found[0].pipeline
-            if pipeline in capacity.pipelines:
-                yield _Lane(pool, pipeline)
-            beyond = statement.where(columns.pipeline > pipeline)
-            found = _glance(transaction, beyond, 1)
+            lane = _Lane(pool, found[0].pipeline)
+            if lane.pipeline in capacity.pipelines:
+                yield lane
+            found = _glance(transaction, _NEXT_LANE, 1, lane.values)
 
 
-def _room(transaction: SqlTransaction, capacity: Capacity, lanes: list[_Lane]) -> _Room:
-    """What is left of the limits, which nobody else uses up until the transaction ends."""
+def _room(
+    transaction: SqlTransaction, capacity: Capacity, lanes: list[_Lane]
+) -> tuple[_Room, datetime | None]:
+    """What is left of the limits, which nobody else uses up until the transaction ends.
+
+    And when that was counted; None where nothing is limited.
+    """
     room = _Room(capacity.jobs, dict(capacity.pools), dict(capacity.pipelines))
     limits = {capacity.pools[lane.pool] for lane in lanes}
     limits |= {capacity.pipelines[lane.pipeline] for lane in lanes}
     if limits == {None}:
-        return room
+        return room, None
     lock_limits(transaction)
-    columns = RUN_QUEUE.c
     now = transaction.dialect.now(transaction.writing)
-    running = (
-        select(columns.pool, columns.pipeline, func.count().label("jobs"))
-        .where(columns.queue_state == _CLAIMED, columns.lease_until > now)
-        .group_by(columns.pool, columns.pipeline)
-    )
-    for row in transaction.rows(transaction.dialect.at_a_glance(running)):
+    running = transaction.dialect.at_a_glance(_RUNNING)
+    for row in transaction.rows(running, {"now": now}):
         room.reduce_limits(row.pool, row.pipeline, row.jobs)
-    return room
+    return room, now
 
 
 def _chosen(transaction: SqlTransaction, lanes: list[_Lane], room: _Room) -> Mapping[_Lane, int]:
-    """How many jobs to take of each lane: those that come first over all of them."""
-    columns = RUN_QUEUE.c
+    """How many jobs to take of each lane: those that come first over all of them.
+
+    Of one lane alone as many as there may be.
+    """
+    if len(lanes) == 1:
+        return {lane: count for lane in lanes if (count := room.of(lane))}
     heads: list[tuple[datetime, str, _Lane]] = []
     for lane in lanes:
-        statement = (
-            select(columns.ranked_at, columns.run_id)
-            .where(*lane.conditions())
-            .order_by(columns.ranked_at, columns.run_id)
-        )
         if count := room.of(lane):
-            found = _glance(transaction, statement, count)
+            found = _glance(transaction, _HEADS, count, lane.values)
             heads += [(row.ranked_at, row.run_id, lane) for row in found]
     left = room.copy()
     wanted: Counter[_Lane] = Counter()
@@ -170,14 +198,14 @@ def _chosen(transaction: SqlTransaction, lanes: list[_Lane], room: _Room) -> Map
 
 def _take(
     transaction: SqlTransaction, lane: _Lane, count: int, owner: str, until: datetime
-) -> list[Job]:
-    """Take the first jobs of a lane, without those that somebody else has just taken."""
-    columns = RUN_QUEUE.c
-    statement = (
-        select(*JOB_COLUMNS).where(*lane.conditions()).order_by(columns.ranked_at, columns.run_id)
-    )
+) -> tuple[int, list[Job]]:
+    """Take the first jobs of a lane, without those that somebody else has just taken.
+
+    Answers how many were found as well.
+    """
     dialect = transaction.dialect
-    seen = map(job_of, transaction.rows(dialect.not_held(dialect.first(statement, count))))
+    statement = dialect.not_held(dialect.first(_JOBS, count))
+    seen = [job_of(row) for row in transaction.rows(statement, lane.values)]
     claimed = [
         replace(
             job,
@@ -194,36 +222,33 @@ def _take(
         alike = [job for job in claimed if job.fence == fence]
         won = _mark(transaction, alike)
         taken += [job for job in alike if job.run in won]
-    return taken
+    return len(seen), taken
 
 
 def _mark(transaction: SqlTransaction, jobs: list[Job]) -> set[str]:
     """Write the claims of jobs that have the same fence; the runs of those that are ours by it."""
-    columns = RUN_QUEUE.c
     first = jobs[0]
     values = {
         "queue_state": _CLAIMED,
         "owner_id": first.owner,
         "lease_until": first.lease_until,
         "fence_no": first.fence,
+        "fence_before": first.fence - 1,
     }
     won: set[str] = set()
     for some in some_at_a_time([job.run for job in jobs]):
-        these = columns.run_id.in_(some)
-        unchanged = (columns.queue_state == _READY, columns.fence_no == first.fence - 1)
-        change = update(RUN_QUEUE).where(these, *unchanged)
-        one_more = {"attempt_no": columns.attempt_no + literal_column("1")}
-        if transaction.write(change.values(one_more), values).rowcount == len(some):
+        if transaction.write(_MARK, {**values, IDS: some}).rowcount == len(some):
             won.update(some)
             continue
         # Without a hold on what was seen others may have been first: then it is theirs.
-        ours = (columns.owner_id == first.owner, columns.fence_no == first.fence)
-        mine = select(columns.run_id).where(these, columns.queue_state == _CLAIMED, *ours)
-        won.update(row.run_id for row in transaction.rows(mine))
+        ours = {"owner": first.owner, "fence": first.fence, IDS: some}
+        won.update(row.run_id for row in transaction.rows(_MARKED, ours))
     return won
 
 
-def _glance(transaction: SqlTransaction, statement: Select[Any], count: int) -> Sequence[Any]:
+def _glance(
+    transaction: SqlTransaction, statement: Select[Any], count: int, values: Mapping[str, Any]
+) -> Sequence[Any]:
     """The first rows, without waiting for others: what is taken of them is judged again."""
     dialect = transaction.dialect
-    return transaction.rows(dialect.at_a_glance(dialect.first(statement, count)))
+    return transaction.rows(dialect.at_a_glance(dialect.first(statement, count)), values)

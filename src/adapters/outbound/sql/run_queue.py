@@ -11,19 +11,45 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from ....domain.queueing import Capacity, Job, Lease, QueueState
 from .queue_claims import claim
 from .queue_locks import lock_key
 from .queue_rows import JOB_COLUMNS, job_of, key_digest, row_of
 from .schema_runs import RUN_QUEUE
-from .some_ids import some_at_a_time
+from .some_ids import IDS, among, some_at_a_time
 from .transaction import SqlTransaction
 
 _CLAIMED = QueueState.CLAIMED.value
 _HELD = QueueState.HELD.value
 _HAVING_THE_KEY = [QueueState.READY.value, QueueState.WAITING.value, _CLAIMED]
+
+_QUEUED = RUN_QUEUE.c
+_JOBS = select(*JOB_COLUMNS)
+_ONE = _JOBS.where(_QUEUED.run_id == bindparam("run"))
+_CLAIMS = _JOBS.where(_QUEUED.queue_state == _CLAIMED).order_by(_QUEUED.run_id)
+_HELD_BY_OWNER = (_QUEUED.owner_id == bindparam("owner"), _QUEUED.queue_state == _CLAIMED)
+_IDS_OF_OWNER = select(_QUEUED.run_id).where(*_HELD_BY_OWNER)
+_OF_OWNER = _JOBS.where(*_HELD_BY_OWNER)
+_RENEW = update(RUN_QUEUE).where(among(_QUEUED.run_id), *_HELD_BY_OWNER)
+_HELD_BY_LEASES = (
+    among(_QUEUED.run_id),
+    _QUEUED.queue_state == _CLAIMED,
+    _QUEUED.fence_no == bindparam("fence"),
+    _QUEUED.owner_id == bindparam("owner"),
+)
+_PUT_BACK = update(RUN_QUEUE).where(*_HELD_BY_LEASES)
+_REMOVE = delete(RUN_QUEUE).where(*_HELD_BY_LEASES)
+_IN_STATE = (_QUEUED.run_id == bindparam("run"), _QUEUED.queue_state == bindparam("state"))
+_CHANGE = update(RUN_QUEUE).where(*_IN_STATE)
+_REMOVE_IN_STATE = delete(RUN_QUEUE).where(*_IN_STATE)
+_KEYS = select(_QUEUED.run_id, _QUEUED.job_key_digest).where(
+    among(_QUEUED.run_id), _QUEUED.job_key_digest.is_not(None)
+)
+_OF_KEY = _JOBS.where(
+    _QUEUED.job_key_digest == bindparam("digest"), _QUEUED.queue_state == bindparam("state")
+).order_by(_QUEUED.ranked_at, _QUEUED.run_id)
 
 
 class SqlRunQueue:
@@ -53,27 +79,25 @@ class SqlRunQueue:
         return job
 
     def get(self, run_id: str) -> Job | None:
-        found = self._transaction.rows(_jobs(RUN_QUEUE.c.run_id == run_id))
+        found = self._transaction.rows(_ONE, {"run": run_id})
         return job_of(found[0]) if found else None
 
     def claim(self, capacity: Capacity) -> Sequence[Job]:
         return claim(self._transaction, capacity)
 
     def claimed(self) -> Sequence[Job]:
-        statement = _jobs(RUN_QUEUE.c.queue_state == _CLAIMED).order_by(RUN_QUEUE.c.run_id)
-        found = self._transaction.rows(self._transaction.dialect.at_a_glance(statement))
+        found = self._transaction.rows(self._transaction.dialect.at_a_glance(_CLAIMS))
         return [job_of(row) for row in found]
 
     def renew(self, owner: str, lease: timedelta) -> Sequence[Job]:
         _ = self._transaction.writing  # what only reads is refused whatever it finds
-        held = (RUN_QUEUE.c.owner_id == owner, RUN_QUEUE.c.queue_state == _CLAIMED)
-        until = {"lease_until": self.now() + lease}
+        of_owner = {"owner": owner}
+        until = {"lease_until": self.now() + lease, **of_owner}
         # What another transaction is changing is passed over: it must not keep the rest waiting.
-        free = self._transaction.dialect.not_held(select(RUN_QUEUE.c.run_id).where(*held))
-        for some in some_at_a_time([row.run_id for row in self._transaction.rows(free)]):
-            mine = update(RUN_QUEUE).where(RUN_QUEUE.c.run_id.in_(some), *held)
-            self._transaction.write(mine, until)
-        return [job_of(row) for row in self._transaction.rows(_jobs(*held))]
+        free = self._transaction.rows(self._transaction.dialect.not_held(_IDS_OF_OWNER), of_owner)
+        for some in some_at_a_time([row.run_id for row in free]):
+            self._transaction.write(_RENEW, {**until, IDS: some})
+        return [job_of(row) for row in self._transaction.rows(_OF_OWNER, of_owner)]
 
     def put_back(self, lease: Lease, job: Job) -> bool:
         back = {
@@ -83,11 +107,11 @@ class SqlRunQueue:
             "losses": job.losses,
             "owner_id": None,
             "lease_until": None,
+            **_held_by([lease], [lease.run]),
         }
-        statement = update(RUN_QUEUE).where(*_held_by(lease))
         if job.state is QueueState.READY:
             self._ring()
-        return self._transaction.write(statement, back).rowcount == 1
+        return self._transaction.write(_PUT_BACK, back).rowcount == 1
 
     def remove(self, *leases: Lease) -> int:
         keys = self._lock_keys_of([lease.run for lease in leases])
@@ -107,9 +131,7 @@ class SqlRunQueue:
         """Delete the jobs of leases that differ in their runs only."""
         deleted = 0
         for some in some_at_a_time([lease.run for lease in leases]):
-            these = RUN_QUEUE.c.run_id.in_(some)
-            statement = delete(RUN_QUEUE).where(these, *_claimed_by(leases[0]))
-            deleted += self._transaction.write(statement, {}).rowcount
+            deleted += self._transaction.write(_REMOVE, _held_by(leases, some)).rowcount
         return deleted
 
     def cancel(self, run_id: str) -> QueueState | None:
@@ -117,12 +139,11 @@ class SqlRunQueue:
         # Between the question and the change another process may have changed the state: then the
         # change finds nothing, and is made from the new state.
         while (job := self.get(run_id)) is not None:
-            present = (RUN_QUEUE.c.run_id == run_id, RUN_QUEUE.c.queue_state == job.state.value)
+            present = {"run": run_id, "state": job.state.value}
             if job.state is QueueState.CLAIMED:
-                mark = update(RUN_QUEUE).where(*present)
-                done = self._transaction.write(mark, {"cancel_requested": 1})
+                done = self._transaction.write(_CHANGE, {"cancel_requested": 1, **present})
             else:
-                done = self._transaction.write(delete(RUN_QUEUE).where(*present), {})
+                done = self._transaction.write(_REMOVE_IN_STATE, present)
             if done.rowcount == 1:
                 if digest is not None and job.state is not QueueState.CLAIMED:
                     self._pass_on(digest)
@@ -138,12 +159,10 @@ class SqlRunQueue:
         """The digests of those jobs' keys that have one, locked; the key of a job never changes."""
         # Also where there is no job: what only reads is refused whatever it finds.
         _ = self._transaction.writing
-        columns = RUN_QUEUE.c
         keys: dict[str, str] = {}
         for some in some_at_a_time(run_ids):
-            having = (columns.run_id.in_(some), columns.job_key_digest.is_not(None))
-            statement = select(columns.run_id, columns.job_key_digest).where(*having)
-            keys.update((run_id, digest) for run_id, digest in self._transaction.rows(statement))
+            having = self._transaction.rows(_KEYS, {IDS: some})
+            keys.update((run_id, digest) for run_id, digest in having)
         self._lock(keys.values())
         return keys
 
@@ -157,23 +176,16 @@ class SqlRunQueue:
         return any(self._first_of_key(digest, state) for state in _HAVING_THE_KEY)
 
     def _first_of_key(self, digest: str, state: str) -> Sequence[Any]:
-        columns = RUN_QUEUE.c
-        statement = (
-            select(*JOB_COLUMNS)
-            .where(columns.job_key_digest == digest, columns.queue_state == state)
-            .order_by(columns.ranked_at, columns.run_id)
-        )
-        return self._transaction.rows(self._transaction.dialect.first(statement, 1))
+        first = self._transaction.dialect.first(_OF_KEY, 1)
+        return self._transaction.rows(first, {"digest": digest, "state": state})
 
     def _pass_on(self, digest: str) -> None:
         """Let the first of the held jobs have the key, unless another one has it still."""
         if self._is_had(digest):
             return
         for row in self._first_of_key(digest, _HELD):
-            change = update(RUN_QUEUE).where(
-                RUN_QUEUE.c.run_id == row.run_id, RUN_QUEUE.c.queue_state == _HELD
-            )
-            self._transaction.write(change, {"queue_state": self._freed(job_of(row)).value})
+            freed = {"queue_state": self._freed(job_of(row)).value}
+            self._transaction.write(_CHANGE, {**freed, "run": row.run_id, "state": _HELD})
             self._ring()
 
     def _ring(self) -> None:
@@ -188,18 +200,6 @@ class SqlRunQueue:
         return QueueState.WAITING if waits else QueueState.READY
 
 
-def _jobs(*conditions: ColumnElement[bool]) -> Select[tuple[object, ...]]:
-    return select(*JOB_COLUMNS).where(*conditions)
-
-
-def _held_by(lease: Lease) -> tuple[ColumnElement[bool], ...]:
-    return (RUN_QUEUE.c.run_id == lease.run, *_claimed_by(lease))
-
-
-def _claimed_by(lease: Lease) -> tuple[ColumnElement[bool], ...]:
-    columns = RUN_QUEUE.c
-    return (
-        columns.queue_state == _CLAIMED,
-        columns.fence_no == lease.fence,
-        columns.owner_id == lease.owner,
-    )
+def _held_by(alike: Sequence[Lease], run_ids: list[str]) -> dict[str, Any]:
+    """What statements about leases are given, which differ in their runs only."""
+    return {"fence": alike[0].fence, "owner": alike[0].owner, IDS: run_ids}

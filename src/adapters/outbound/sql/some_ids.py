@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam
 
 IDS_A_STATEMENT = 500
+IDS = "ids"
+"""The name of the value that :func:`among` asks for."""
+
+
+def among(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    """That the column is one of the IDS that a statement is given when it is executed."""
+    return column.in_(bindparam(IDS, expanding=True))
 
 
 def some_at_a_time(ids: Collection[str]) -> Iterator[list[str]]:

@@ -196,10 +196,14 @@ class SqliteDialect:
         return update_each(connection, table, keys, rows, condition)
 
     def hold(
-        self, connection: Connection, statement: Select[Any], same: Update
+        self,
+        connection: Connection,
+        statement: Select[Any],
+        same: Update,
+        values: Mapping[str, Any],
     ) -> Sequence[Row[Any]]:
         del same  # whoever writes holds everything
-        return connection.execute(statement).all()
+        return connection.execute(statement, values).all()
 
     def limit_waiting(self, connection: Connection, seconds: float) -> None:
         """Nothing to do: a transaction that writes has waited before it began."""

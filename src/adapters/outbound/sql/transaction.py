@@ -74,8 +74,15 @@ class SqlTransaction:
             )
         return connection
 
-    def rows(self, statement: Select[Any]) -> Sequence[Any]:
-        return self.reading.execute(statement).all()
+    def rows(
+        self, statement: Select[Any], values: Mapping[str, Any] | None = None
+    ) -> Sequence[Any]:
+        """What the statement selects for ``values``.
+
+        What is asked often is a constant of its module: to make a statement takes SQLAlchemy
+        longer than to have it executed.
+        """
+        return self.reading.execute(statement, values).all()
 
     def write(
         self, statement: Executable, values: Mapping[str, Any] | list[dict[str, Any]]
@@ -105,9 +112,11 @@ class SqlTransaction:
             changed += self.dialect.update_rows(connection, table, keys, some, condition)
         return changed
 
-    def hold(self, statement: Select[Any], same: Update) -> Sequence[Any]:
-        """What the statement selects, held; ``same`` changes nothing of the same rows."""
-        return self.dialect.hold(self.writing, statement, same)
+    def hold(
+        self, statement: Select[Any], same: Update, values: Mapping[str, Any]
+    ) -> Sequence[Any]:
+        """What the statement selects for ``values``, held; ``same`` changes none of these rows."""
+        return self.dialect.hold(self.writing, statement, same, values)
 
     def frames(
         self, statement: Select[Any], schema: Mapping[str, pl.DataType], size: int
