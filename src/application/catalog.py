@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, get_type_hints
@@ -128,24 +128,30 @@ class Catalog:
         )
 
     def check_inputs(
-        self, graph: Workflow, given: Mapping[str, Any], inside: tuple[str, ...] = ()
+        self,
+        graph: Workflow,
+        given: Mapping[str, Any],
+        later: Collection[str] = (),
+        inside: tuple[str, ...] = (),
     ) -> None:
-        """All parameters of all steps that are known beforehand are right before the first runs."""
+        """All parameters of all steps that are known beforehand are right before the first runs.
+
+        ``later`` are parameters whose values are not known yet.
+        """
         way = (*inside, graph.name)
         if graph.name in inside:
             raise ConfigurationError(
                 f"workflow {graph.name} runs itself: {' -> '.join(way)}",
                 hint="remove the step that leads back to it",
             )
-        _check_names(graph, given)
+        _check_names(graph, [*given, *later])
         for step in graph.steps:
             if step.pipeline is None:
                 continue
             nested = self.workflows.find(step.pipeline)
             known = _known(step, given)
             if nested is not None:
-                later = dict.fromkeys(step.parameters.keys() - known.keys())
-                self.check_inputs(nested, {**known, **later}, way)
+                self.check_inputs(nested, known, step.parameters.keys() - known.keys(), way)
             else:
                 _check_step(self.pipeline(step.pipeline), step, known)
 
@@ -213,14 +219,14 @@ def _input(value: Any) -> str | None:
 
 
 def _known(step: Step, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a step that do not wait for what other steps return."""
+    """The parameters of a step that do not wait for an item, or for what other steps return."""
     known: dict[str, Any] = {}
     for name, value in step.parameters.items():
         found = reference(value)
         if found is None:
             known[name] = value
-        elif found.origin is Origin.INPUT:
-            known[name] = given.get(found.name)
+        elif found.origin is Origin.INPUT and found.name in given:
+            known[name] = given[found.name]
     return known
 
 
@@ -235,7 +241,7 @@ def _check_step(found: Pipeline, step: Step, known: Mapping[str, Any]) -> None:
     parse_parameters(specs, {**known, **unknown}, pipeline=found.name)
 
 
-def _check_names(graph: Workflow, given: Mapping[str, Any]) -> None:
+def _check_names(graph: Workflow, given: Collection[str]) -> None:
     unknown = [name for name in given if name not in graph.inputs]
     missing = [name for name in graph.inputs if name not in given]
     if unknown or missing:

@@ -337,3 +337,30 @@ def test_a_wrong_value_of_a_late_step_is_refused_when_it_is_submitted() -> None:
     with pytest.raises(SpineError, match="'many' is not a whole number"):
         house.submit("t.graph", {"n": "many", "fail_at": 1})
     assert house.runs() == []
+
+
+def test_a_workflow_in_a_workflow_may_take_items_and_what_steps_return() -> None:
+    inner = workflow("t.inner", Step("list", "t.list", {"n": "${m}"}))
+    outer = workflow(
+        "t.outer",
+        Step("each", "t.inner", {"m": "${item}"}, each="${ns}"),
+        Step("one", "t.list", {"n": 4}),
+        Step("more", "t.inner", {"m": "${steps.one.count}"}, after=("one",)),
+    )
+    house = DurableHouse(lister, inner, outer)
+
+    run_id = house.submit("t.outer", {"ns": [2, 3]})
+    house.work()
+
+    assert house.run(run_id).state is RunState.SUCCEEDED, house.run(run_id).error
+    assert sorted(ran) == [("list", 2), ("list", 3), ("list", 4), ("list", 4)]
+    with pytest.raises(ValidationError, match=r"t\.outer: missing ns"):
+        house.submit("t.outer", {})
+
+
+def test_a_value_that_a_workflow_passes_on_is_judged_when_it_is_submitted() -> None:
+    inner = workflow("t.inner", Step("list", "t.list", {"n": "${m}"}))
+    house = DurableHouse(lister, inner, workflow("t.outer", Step("in", "t.inner", {"m": "${m}"})))
+
+    with pytest.raises(ValidationError, match="whole number"):
+        house.submit("t.outer", {"m": "many"})

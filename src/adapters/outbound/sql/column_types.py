@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric, String, Text
@@ -33,6 +34,7 @@ class _TextOfTimestamp(sqlite.DATETIME):
         return lambda text: None if text is None else datetime.fromisoformat(text)
 
 
+@lru_cache(maxsize=512)  # what was written together has the same time
 def _aware(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text + _IN_UTC)
 

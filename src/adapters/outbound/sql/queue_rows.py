@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from ....domain.queueing import Job, QueueState
@@ -10,11 +11,26 @@ from ....domain.retries import NO_RETRY, Retry
 from .json_text import from_text, to_text
 from .schema_runs import RUN_QUEUE
 
-JOB_COLUMNS = [
-    RUN_QUEUE.c[name]
-    for name in RUN_QUEUE.c.keys()  # noqa: SIM118  # the columns themselves are no names
-    if not name.startswith("progress_")
-]
+JOB_COLUMNS = (
+    RUN_QUEUE.c.run_id,
+    RUN_QUEUE.c.pipeline,
+    RUN_QUEUE.c.ranked_at,
+    RUN_QUEUE.c.queue_state,
+    RUN_QUEUE.c.pool,
+    RUN_QUEUE.c.priority,
+    RUN_QUEUE.c.ready_at,
+    RUN_QUEUE.c.job_key,
+    RUN_QUEUE.c.attached,
+    RUN_QUEUE.c.retry_json,
+    RUN_QUEUE.c.timeout_seconds,
+    RUN_QUEUE.c.failures,
+    RUN_QUEUE.c.losses,
+    RUN_QUEUE.c.attempt_no,
+    RUN_QUEUE.c.fence_no,
+    RUN_QUEUE.c.owner_id,
+    RUN_QUEUE.c.lease_until,
+    RUN_QUEUE.c.cancel_requested,
+)
 
 
 def row_of(job: Job) -> dict[str, Any]:
@@ -45,28 +61,47 @@ def row_of(job: Job) -> dict[str, Any]:
     }
 
 
-def job_of(row: Any) -> Job:
-    """The job in a row that has JOB_COLUMNS."""
-    retry = row.retry_json
+def job_of(row: Sequence[Any]) -> Job:
+    """The job in a row of JOB_COLUMNS, which are those of a Job, in its order."""
+    (
+        run,
+        pipeline,
+        ranked_at,
+        state,
+        pool,
+        priority,
+        ready_at,
+        key,
+        attached,
+        retry,
+        timeout,
+        failures,
+        losses,
+        attempt,
+        fence,
+        owner,
+        lease_until,
+        cancel_requested,
+    ) = row
     return Job(
-        run=row.run_id,
-        pipeline=row.pipeline,
-        ranked_at=row.ranked_at,
-        state=QueueState(row.queue_state),
-        pool=row.pool,
-        priority=row.priority,
-        ready_at=row.ready_at,
-        key=row.job_key,
-        attached=row.attached == 1,
-        retry=NO_RETRY if retry is None else Retry.from_dict(from_text(retry)),
-        timeout=row.timeout_seconds,
-        failures=row.failures,
-        losses=row.losses,
-        attempt=row.attempt_no,
-        fence=row.fence_no,
-        owner=row.owner_id,
-        lease_until=row.lease_until,
-        cancel_requested=row.cancel_requested == 1,
+        run,
+        pipeline,
+        ranked_at,
+        QueueState(state),
+        pool,
+        priority,
+        ready_at,
+        key,
+        attached == 1,
+        NO_RETRY if retry is None else Retry.from_dict(from_text(retry)),
+        timeout,
+        failures,
+        losses,
+        attempt,
+        fence,
+        owner,
+        lease_until,
+        cancel_requested == 1,
     )
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, select
 
 from ....domain.runs import RunFilter
 from .run_bounds import created_between
+from .run_rows import RUN_COLUMNS
 from .schema_runs import RUN_REQUESTS, RUNS
 from .transaction import SqlTransaction
 
@@ -25,7 +26,7 @@ def page_of_runs(transaction: SqlTransaction, wanted: RunFilter) -> Select[Any]:
         # PostgreSQL reads an index in its order only for what is sorted by all of its columns.
         order.insert(0, columns.parent_id)
     directed = [column.asc() if wanted.oldest_first else column.desc() for column in order]
-    statement = select(RUNS).where(*conditions).order_by(*directed)
+    statement = select(*RUN_COLUMNS).where(*conditions).order_by(*directed)
     return transaction.dialect.first(statement, wanted.limit)
 
 

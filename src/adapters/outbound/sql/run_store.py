@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, case, func, insert, literal_column, or_, selec
 
 from ....domain.runs import Place, Run, RunFilter, RunState, StepCount
 from .run_listing import page_of_runs
-from .run_rows import new_row, outcome_row, run_of
+from .run_rows import RUN_COLUMNS, new_row, outcome_row, run_of
 from .schema_runs import RUN_REQUESTS, RUNS
 from .some_ids import IDS, among, some_at_a_time
 from .transaction import SqlTransaction
@@ -18,8 +18,8 @@ _LIVE = [state.value for state in RunState if not state.final]
 # For many at once a list of values cannot be given.
 _IS_LIVE = or_(*(RUNS.c.run_state == state for state in _LIVE))
 
-_ONE = select(RUNS).where(RUNS.c.run_id == bindparam("run"))
-_SOME = select(RUNS).where(among(RUNS.c.run_id)).order_by(RUNS.c.run_id)
+_ONE = select(*RUN_COLUMNS).where(RUNS.c.run_id == bindparam("run"))
+_SOME = select(*RUN_COLUMNS).where(among(RUNS.c.run_id)).order_by(RUNS.c.run_id)
 _SAME = update(RUNS).where(among(RUNS.c.run_id)).values(run_state=RUNS.c.run_state)
 _PLACES = select(
     RUNS.c.run_id,

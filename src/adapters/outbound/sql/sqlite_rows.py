@@ -86,5 +86,18 @@ def _taken(name: str) -> Column:
     return lambda rows: [row[name] for row in rows]
 
 
+_NOTHING = object()
+
+
 def _converted(name: str, convert: Callable[[Any], Any]) -> Column:
-    return lambda rows: [convert(row[name]) for row in rows]
+    def column(rows: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+        # Rows that are written together often share one object, as the time of the writing.
+        before: Any = _NOTHING
+        same: Any = None
+        for row in rows:
+            value = row[name]
+            if value is not before:
+                before, same = value, convert(value)
+            yield same
+
+    return column
