@@ -214,6 +214,11 @@ def test_pages_follow_each_other_and_say_how(queue: Spine) -> None:
     assert first.out.splitlines()[-1] == f"next page: the same with --before {ids[1]}"
     assert [line[:36] for line in last.out.splitlines() if line[:8] == ids[4][:8]] == [ids[4]]
     assert "next page" not in last.out
+    by_its_end = queue("runs", "list", "-n", "2", "--before", ids[3][-8:])
+    assert by_its_end.out == last.out
+    assert (
+        "--before 'nonsense' is no run" in queue("runs", "list", "--before", "nonsense", code=2).err
+    )
 
 
 def test_statistics_count_by_pipeline_and_by_day(queue: Spine) -> None:

@@ -32,6 +32,11 @@ def short(run_id: str) -> str:
     return run_id[-SHORT_LENGTH:]
 
 
+def is_id(text: str) -> bool:
+    """Whether ``text`` is a whole id, of a run that may be gone."""
+    return len(text) == _LENGTH
+
+
 def find(reader: RunReader, text: str) -> Run:
     """The run that ``text`` means, see :func:`full_id`; raises a ValidationError for none."""
     try:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ....domain.errors import ValidationError
 from . import asking, output, stdout, times
 from .cells import cell, seconds
 from .exits import Exit
+from .run_ids import is_id
 
 if TYPE_CHECKING:
     from ....domain.run_statistics import Purged, RunStatistics, StatisticsReport
@@ -23,10 +25,17 @@ if TYPE_CHECKING:
 def page(
     services: CliServices, wanted: RunFilter, parent: str | None, before: str | None
 ) -> Sequence[Run]:
-    """The runs that pass the filter, after those from ``before`` on."""
-    asked = replace(
-        wanted, parent=asking.run_id(services, parent), before=asking.run_id(services, before)
-    )
+    """The runs that pass the filter, after those from ``before`` on.
+
+    Raises a ValidationError where ``before`` is no run's id: every list would begin again with it.
+    """
+    start = asking.run_id(services, before)
+    if start is not None and not is_id(start):
+        raise ValidationError(
+            f"--before {before!r} is no run",
+            hint="give the id of the last run of the page before: its end names it",
+        )
+    asked = replace(wanted, parent=asking.run_id(services, parent), before=start)
     return services.read_runs().list(asked)
 
 
