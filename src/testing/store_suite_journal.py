@@ -168,6 +168,7 @@ class RunJournalSuite:
             assert _numbers(unit.journal.lines("run-1", after=2)) == [9, 10, 100]
             assert _numbers(unit.journal.lines("run-1", after=2, limit=2)) == [9, 10]
             assert _numbers(unit.journal.lines("run-1", after=100)) == []
+            assert _numbers(unit.journal.lines("run-1", after=2**40)) == []
 
     def test_many_lines_are_logged_at_once(self, store: Store) -> None:
         with_runs(store, a_run())

@@ -26,6 +26,7 @@ from .some_ids import some_at_a_time
 from .transaction import SqlTransaction
 
 _LINES_A_STATEMENT = 1000
+_HIGHEST_LINE = 2**31 - 1
 
 
 class SqlRunJournal:
@@ -68,7 +69,7 @@ class SqlRunJournal:
         columns = RUN_LOG_LINES.c
         statement = (
             select(RUN_LOG_LINES)
-            .where(columns.run_id == run_id, columns.line_no > after)
+            .where(columns.run_id == run_id, columns.line_no > min(after, _HIGHEST_LINE))
             .order_by(columns.line_no)
         )
         limited = self._transaction.dialect.first(statement, limit)
