@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,15 +33,10 @@ class OpenedFiles:
         ``place``, for a path that is not below one of the folders, and for a secret that is not
         opened; a ValidationError for a path at which there is nothing.
         """
-        for key, value in parameters.items():
-            for text in _texts(value):
-                self.secrets.check(text, place=f"{place}.{key}")
-        paths = dict(self.catalog.file_inputs(name))
-        paths.update(dict.fromkeys(self.of_backfills.get(name, ()), _WHOLE))
-        return {
-            key: self._each_opened(value, paths.get(key, ()), f"{place}.{key}")
-            for key, value in parameters.items()
-        }
+        look = self._looked_at(name, parameters, place)
+        if look.gone:
+            raise look.gone[0]
+        return look.parameters
 
     def still_opened(self, name: str, parameters: Mapping[str, Any], *, field: str) -> None:
         """Raise as :meth:`checked` does where the parameters of a run are not opened (any more).
@@ -50,9 +45,7 @@ class OpenedFiles:
         do may not need them.
         """
         try:
-            self.checked(name, parameters, place="parameters")
-        except ValidationError:
-            return
+            self._looked_at(name, parameters, "parameters")
         except SpineError as error:
             raise SpineError(
                 error.message,
@@ -62,10 +55,37 @@ class OpenedFiles:
                 cause=error,
             ) from error
 
-    def _each_opened(self, value: Any, places: Iterable[Within], place: str) -> Any:
-        for within in places:
+    def _looked_at(self, name: str, parameters: Mapping[str, Any], place: str) -> _Look:
+        paths: dict[str, Collection[Within]] = dict(self.catalog.file_inputs(name))
+        paths.update(dict.fromkeys(self.of_backfills.get(name, ()), _WHOLE))
+        look = _Look(self.roots, self.secrets)
+        for key, value in parameters.items():
+            look.at(key, value, paths.get(key, ()), f"{place}.{key}")
+        return look
+
+
+@dataclass(slots=True)
+class _Look:
+    """All parameters, each path as it really is, and the errors for paths that lead to nothing.
+
+    These wait until all was looked at: a file that is gone hides nothing that is not opened.
+    """
+
+    roots: FileRoots
+    secrets: OpenedSecrets
+    parameters: dict[str, Any] = field(default_factory=dict)
+    gone: list[ValidationError] = field(default_factory=list)
+
+    def at(self, key: str, value: Any, paths: Collection[Within], place: str) -> None:
+        """Raise a SpineError of category PERMISSION for what is not opened."""
+        for text in _texts(value):
+            try:
+                self.secrets.check(text, place=place)
+            except ValidationError as error:
+                self.gone.append(error)
+        for within in paths:
             value = self._opened_within(value, within or (), place)
-        return value
+        self.parameters[key] = value
 
     def _opened_within(self, value: Any, within: tuple[str, ...], place: str) -> Any:
         if isinstance(value, list | tuple):
@@ -86,9 +106,12 @@ class OpenedFiles:
         try:
             found = self.roots.opened(str(value))
         except ValidationError as error:
-            raise ValidationError(
-                error.message, hint=error.hint, metadata={"field": place}
-            ) from error
+            self.gone.append(
+                ValidationError(
+                    error.message, hint=error.hint, metadata={"field": place}, cause=error
+                )
+            )
+            return value
         if found is None:
             folders = ", ".join(str(item) for item in self.roots.folders)
             raise SpineError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from market_spine.adapters.outbound.system.opened_folders import LocalFileRoots
 from market_spine.application.catalog import Catalog
 from market_spine.application.opened_files import OpenedFiles
 from market_spine.application.opened_secrets import OpenedSecrets
-from market_spine.domain.errors import Category, SpineError
+from market_spine.domain.errors import Category, SpineError, ValidationError
 from market_spine.domain.parameters import Param
 from market_spine.domain.pipelines import pipeline
 from market_spine.domain.registry import Registry
@@ -158,6 +159,50 @@ def test_an_earlier_run_is_held_to_what_is_opened_now(opened: OpenedFiles, tmp_p
         opened.still_opened("take", {"file": str(tmp_path / "closed.csv")}, field="name")
     with pytest.raises(SpineError, match="no secret that is opened"):
         opened.still_opened("login", {"token": "env:OWN"}, field="name")
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("take", {"files": ["{open}/gone.csv"], "file": "{closed}"}),
+        ("take", {"file": "{open}/gone.csv", "files": ["{closed}"]}),
+        ("take", {"files": ["{open}/gone.csv", "{closed}"]}),
+        ("take", {"files": "{open}/gone.csv,{closed}"}),
+        ("nested", {"xs": [{"path": "{open}/gone.csv"}, {"path": "{closed}"}]}),
+        ("take", {"files": ["{open}/gone.csv"], "file": "env:OWN"}),
+        ("login", {"other": "file:{open}/gone", "token": "env:OWN"}),
+        ("login", {"token": "file:{open}/gone,env:OWN"}),
+        ("take", {"file": "file:{open}/gone", "files": "{closed}"}),
+    ],
+)
+def test_what_is_gone_hides_nothing_that_is_not_opened(
+    opened: OpenedFiles, tmp_path: Path, name: str, given: dict[str, Any]
+) -> None:
+    secrets = OpenedSecrets(LocalFileRoots([tmp_path / "open"]), ("VENDOR_*",))
+    opened = replace(opened, secrets=secrets)
+    given = _filled(given, tmp_path)
+    with pytest.raises(SpineError) as caught:
+        opened.still_opened(name, given, field="name")
+    assert caught.value.category is Category.PERMISSION
+    assert caught.value.context.metadata["field"] == "name"
+    with pytest.raises(SpineError) as caught:
+        opened.checked(name, given, place="parameters")
+    assert caught.value.category is Category.PERMISSION
+
+
+def test_what_is_gone_is_told_to_who_asks_for_it_now_alone(
+    opened: OpenedFiles, tmp_path: Path
+) -> None:
+    opened = replace(opened, secrets=OpenedSecrets(LocalFileRoots([tmp_path / "open"])))
+    for name, key, value in (
+        ("take", "files", ["{open}/a.csv", "{open}/gone.csv"]),
+        ("login", "token", "file:{open}/gone"),
+    ):
+        given = {key: _filled(value, tmp_path)}
+        opened.still_opened(name, given, field="name")
+        with pytest.raises(ValidationError, match="there is no") as caught:
+            opened.checked(name, given, place="parameters")
+        assert caught.value.context.metadata["field"] == f"parameters.{key}"
 
 
 def _filled(value: Any, folder: Path) -> Any:
