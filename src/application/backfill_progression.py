@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ..domain.backfills import Backfill, BackfillPart, BackfillState, PartState
+from ..domain.backfills import MOST_ACTIVE, Backfill, BackfillPart, BackfillState, PartState
 from ..domain.plans import PlannedStep
 from ..domain.runs import Run, RunState, Trigger
 from ..ports.runtime import Ids
@@ -35,23 +35,20 @@ class BackfillProgression:
 
         The backfill is held by the caller.
         """
-        ended = {run.id: run.state for run in runs}
-        active = unit.backfills.parts(
-            backfill.id, states=[PartState.ACTIVE], limit=backfill.max_active
-        )
-        over = [
-            replace(part, state=_PARTS[ended[part.run]]) for part in active if part.run in ended
-        ]
-        unit.backfills.change_parts(*over, expected=PartState.ACTIVE)
-        return self._fill(unit, backfill, len(active) - len(over))
+        active = _active(unit, backfill)
+        over = _note(unit, active, {run.id: run.state for run in runs})
+        return self._fill(unit, backfill, len(active) - over)
 
     def fill(self, unit: UnitOfWork, backfill: Backfill) -> list[Run]:
         """Submit partitions until as many are active as may be; end it when none is left.
 
         The backfill is held by the caller.
         """
-        counts = unit.backfills.counts(backfill.id)
-        return self._fill(unit, backfill, counts.get(PartState.ACTIVE, 0))
+        active = _active(unit, backfill)
+        # The end of a run that was noted by an older version may have passed them by.
+        known = unit.runs.find([part.run for part in active if part.run is not None])
+        over = _note(unit, active, {run.id: run.state for run in known})
+        return self._fill(unit, backfill, len(active) - over)
 
     def _fill(self, unit: UnitOfWork, backfill: Backfill, active: int) -> list[Run]:
         room = backfill.max_active - active
@@ -91,6 +88,22 @@ class BackfillProgression:
             plan=None if step.plan is None else step.plan.to_dict(),
             backfill=backfill.id,
         )
+
+
+def _active(unit: UnitOfWork, backfill: Backfill) -> Sequence[BackfillPart]:
+    # All of them: they may be more than the limit that was set since they began.
+    return unit.backfills.parts(backfill.id, states=[PartState.ACTIVE], limit=MOST_ACTIVE)
+
+
+def _note(unit: UnitOfWork, active: Sequence[BackfillPart], states: Mapping[str, RunState]) -> int:
+    """Note which of the active partitions' runs have ended; how many have."""
+    over: list[BackfillPart] = []
+    for part in active:
+        state = None if part.run is None else states.get(part.run)
+        if state in _PARTS:
+            over.append(replace(part, state=_PARTS[state]))
+    unit.backfills.change_parts(*over, expected=PartState.ACTIVE)
+    return len(over)
 
 
 def _end(unit: UnitOfWork, backfill: Backfill, counts: Mapping[PartState, int]) -> None:

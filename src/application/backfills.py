@@ -8,7 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from ..domain.backfills import Backfill, BackfillPart, BackfillState, BackfillSurvey, PartState
+from ..domain.backfills import (
+    MOST_ACTIVE,
+    Backfill,
+    BackfillPart,
+    BackfillState,
+    BackfillSurvey,
+    PartState,
+)
 from ..domain.errors import SpineError, ValidationError
 from ..domain.partitions import PartitionKey, PartitionSpace, PartitionState, Surveyed
 from ..domain.runs import RunFilter, RunState
@@ -18,8 +25,6 @@ from .catalog import Catalog
 from .lifecycle import Lifecycle
 from .submissions import Submission, check_request_id, prepared
 from .unit_attempts import typed_errors, undisturbed
-
-MOST_ACTIVE = 1_000
 
 Survey = Callable[[UnitOfWork, Sequence[PartitionKey], Mapping[str, Any]], Sequence[Surveyed]]
 """What is known of partitions, in their order, given the parameters of the backfill."""

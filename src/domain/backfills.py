@@ -10,6 +10,9 @@ from typing import Any
 
 from .partitions import PartitionState, Surveyed
 
+MOST_ACTIVE = 1_000
+"""So many partitions of a backfill may be under way at once."""
+
 
 class BackfillState(StrEnum):
     """RUNNING and PAUSED are live; the others are final."""

@@ -34,11 +34,12 @@ class MemoryRunHistory:
 
     def purge(self, before: datetime, limit: int) -> Purged:
         state = self._transaction.writing
+        live = {run.id for run in state.runs.values() if not run.state.final}
         old = sorted(
             (
                 run
                 for run in state.runs.values()
-                if run.state.final and run.finished_at is not None and run.finished_at < before
+                if run.state.final and run.parent not in live and _was_over(run, before)
             ),
             key=lambda run: run.id,
             reverse=True,
@@ -66,6 +67,11 @@ class MemoryRunHistory:
         for request in [key for key, run in state.requests.items() if run not in state.runs]:
             del state.requests[request]
         return purged
+
+
+def _was_over(run: Run, before: datetime) -> bool:
+    """Whether it was there, and finished, before: a step that was taken over is older than that."""
+    return run.finished_at is not None and max(run.finished_at, run.created_at) < before
 
 
 def _wants(wanted: StatisticsFilter, run: Run) -> bool:

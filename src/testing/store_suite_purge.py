@@ -106,6 +106,37 @@ class PurgeSuite:
         assert self._purge(store) == Purged()
         assert self._left(store) == ["a", "b", "c", "d"]
 
+    def test_what_is_a_part_of_something_live_stays(self, store: Store) -> None:
+        with_runs(
+            store,
+            an_ended("a", 1, RunState.RUNNING),
+            an_ended("b", 1, parent="a"),
+            an_ended("c", 1, RunState.FAILED, parent="a"),
+            an_ended("d", 1, RunState.PENDING),
+            an_ended("e", 1, parent="d"),
+        )
+        for run in "bce":
+            self._talk(store, run, events=1, lines=1)
+        assert self._purge(store) == Purged()
+        with store.write() as unit:
+            for run in "ad":
+                assert unit.runs.finish(an_ended(run, 1)) == 1
+            unit.commit()
+        assert self._purge(store).runs == 5
+
+    def test_a_step_that_was_taken_over_is_as_old_as_the_run_that_has_it(
+        self, store: Store
+    ) -> None:
+        tick = timedelta(microseconds=1)
+        with_runs(
+            store,
+            an_ended("a", 1, created_at=OLD, finished_at=OLD + DAY),
+            an_ended("b", 1, parent="a", created_at=OLD),
+            an_ended("c", 1, created_at=OLD - tick),
+        )
+        assert self._purge(store).runs == 1
+        assert self._left(store) == ["a", "b"]
+
     @pytest.mark.parametrize("reference", ["capture", "manifest", "lineage", "quality"])
     def test_a_run_that_data_refers_to_stays_without_its_words(
         self, store: Store, reference: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -168,6 +169,56 @@ def test_a_limit_that_is_raised_lets_more_begin_at_once(house: DurableHouse) -> 
     assert states(house, made.id) == dict.fromkeys(ALL, "SUCCEEDED")
     with pytest.raises(ValidationError, match="is SUCCEEDED"):
         house.control_backfill.limit(made.id, 2)
+
+
+@pytest.mark.parametrize("first_to_end", [0, 2])
+def test_a_limit_below_what_is_active_is_kept_whichever_partition_ends_first(
+    house: DurableHouse, first_to_end: int
+) -> None:
+    made, _ = house.create_backfill(request(max_active=3))
+    capacity = Capacity("other#1", 3, LEASE, house.here.catalog.lanes)
+    with house.store.write() as unit:
+        claims = list(house.here.lifecycle.claim(unit, capacity))
+        unit.commit()
+    house.control_backfill.limit(made.id, 1)
+
+    for claim in (claims.pop(first_to_end), *claims):
+        assert sum(state == "ACTIVE" for state in states(house, made.id).values()) <= 3
+        with house.store.write() as unit:
+            ended = replace(claim.run, state=RunState.SUCCEEDED)
+            house.here.lifecycle.finish(unit, claim.job.lease, ended)
+            unit.commit()
+        found = list(states(house, made.id).values())
+        assert found.count("ACTIVE") == max(1, 3 - found.count("SUCCEEDED"))
+
+    house.work()
+    assert states(house, made.id) == dict.fromkeys(ALL, "SUCCEEDED")
+    assert house.backfills.get(made.id).state is BackfillState.SUCCEEDED
+
+
+def test_an_end_that_a_partition_has_not_noted_is_noted_when_the_backfill_is_resumed(
+    house: DurableHouse,
+) -> None:
+    made, _ = house.create_backfill(request())
+    house.control_backfill.pause(made.id)
+    with house.store.write() as unit:
+        stuck = unit.backfills.parts(made.id, states=[PartState.ACTIVE])
+        runs = unit.runs.find([part.run for part in stuck if part.run])
+        for run in runs:
+            unit.queue.cancel(run.id)
+        unit.runs.finish(
+            *(replace(run, state=RunState.FAILED, finished_at=run.created_at) for run in runs)
+        )
+        unit.commit()
+
+    house.control_backfill.resume(made.id)
+    house.work()
+
+    assert states(house, made.id) == {
+        **dict.fromkeys(ALL, "SUCCEEDED"),
+        **dict.fromkeys(ALL[:2], "FAILED"),
+    }
+    assert house.backfills.get(made.id).state is BackfillState.FAILED
 
 
 @pytest.mark.parametrize("number", [0, -1, 1_001])

@@ -37,14 +37,22 @@ def purge(transaction: SqlTransaction, before: datetime, limit: int) -> Purged:
 
 
 def _purgeable(transaction: SqlTransaction, before: datetime, count: int) -> list[str]:
-    """Old runs without a part that may yet be purged, or is live."""
-    columns, part = RUNS.c, RUNS.alias("part")
+    """Old runs without a part that may yet be purged, or is live.
+
+    A part of what is live stays: its workflow counts it, and passes on what it returned.
+    """
+    columns, part, above = RUNS.c, RUNS.alias("part"), RUNS.alias("above")
     not_yet = or_(part.c.purgeable_at.is_not(None), part.c.run_state.in_(_LIVE))
     statement = (
         select(columns.run_id)
         .where(
             columns.purgeable_at < before,
             ~exists(select(part.c.run_id).where(and_(part.c.parent_id == columns.run_id, not_yet))),
+            ~exists(
+                select(above.c.run_id).where(
+                    above.c.run_id == columns.parent_id, above.c.run_state.in_(_LIVE)
+                )
+            ),
         )
         .order_by(columns.purgeable_at, columns.run_id)
     )

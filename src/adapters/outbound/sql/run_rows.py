@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -40,7 +41,7 @@ def outcome_row(run: Run) -> dict[str, Any]:
         "run_state": run.state.value,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "purgeable_at": run.finished_at if run.state.final else None,
+        "purgeable_at": _ended_at(run) if run.state.final else None,
         "owner_id": run.owner,
         "metrics_json": to_text(run.metrics, f"the metrics of run {run.id}"),
         "warnings_json": to_text(list(run.warnings), f"the warnings of run {run.id}"),
@@ -131,6 +132,11 @@ def run_of(row: Sequence[Any]) -> Run:
         backfill,
         cancel_requested_at,
     )
+
+
+def _ended_at(run: Run) -> datetime | None:
+    """When it was finished; of a step that was done by an earlier run, when it was taken over."""
+    return run.finished_at and max(run.finished_at, run.created_at)
 
 
 def _optional(value: Any, what: str) -> str | None:
