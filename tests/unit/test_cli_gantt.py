@@ -81,10 +81,10 @@ def test_the_shortest_run_has_a_mark_and_hours_of_waiting_leave_room() -> None:
 
 
 def test_a_run_that_ended_before_it_began_waited_until_then() -> None:
-    done, cancelled = drawn(
-        chart([bar("done", 0, 0, 10), bar("cancelled", 0, None, 5)], at(999), 80, PLAIN)
-    )
+    lines = chart([bar("done", 0, 0, 10), bar("cancelled", 0, None, 5)], at(999), 80, PLAIN)
+    done, cancelled = drawn(lines)
 
+    assert lines[0].endswith("10.0 s"), "how long it took does not grow while it is looked at"
     assert "#" not in cancelled
     assert abs(len(cancelled) - len(done) // 2) <= 1
 

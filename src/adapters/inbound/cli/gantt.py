@@ -112,9 +112,9 @@ def _scale(bars: Sequence[Bar], now: datetime) -> _Scale:
     """From the first thing that happened to the last; long waiting before it is cut short."""
     starts = [bar.started for bar in bars if bar.started and bar.remark is None]
     waits = [bar.created for bar in bars if bar.created and bar.remark is None]
-    ends = [bar.finished or now for bar in bars if bar.started and bar.remark is None]
-    if any(bar.started is None and bar.remark is None and bar.created for bar in bars):
-        ends.append(now)
+    ends = [
+        bar.finished or now for bar in bars if (bar.started or bar.created) and bar.remark is None
+    ]
     last = max(ends, default=now)
     first = min([*waits, *starts], default=last)
     if starts:
