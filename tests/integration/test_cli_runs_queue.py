@@ -102,14 +102,22 @@ def test_waiting_for_a_run_ends_with_its_outcome(queue: Spine) -> None:
 
 def test_workers_take_the_pools_they_are_told(queue: Spine) -> None:
     heavy, light = submitted(queue, "queue.heavy"), submitted(queue, "queue.say")
+    said = queue("submit", "queue.heavy").out
+    assert said.endswith("if none runs: spine worker --pools default,heavy\n")
+    queue("runs", "cancel", "last")
 
     def states() -> dict[str, str]:
         return {run["id"]: run["state"] for run in queue("runs", "list", "--json").json()}
 
     worked(queue, "--pool", "default")
-    assert states() == {heavy: "PENDING", light: "SUCCEEDED"}
+    left = states()
+    assert (left.pop(heavy), left.pop(light), *left.values()) == (
+        "PENDING",
+        "SUCCEEDED",
+        "CANCELLED",
+    )
     worked(queue, "--pools", "default,heavy", "--concurrency", "2")
-    assert set(states().values()) == {"SUCCEEDED"}
+    assert states() == {heavy: "SUCCEEDED", light: "SUCCEEDED", **left}
     assert "empty name" in queue("worker", "--until-idle", "--pool", "a,,b", code=2).err
 
 

@@ -14,7 +14,7 @@ import pytest
 from market_spine.adapters.inbound.cli import following
 from market_spine.adapters.inbound.cli.commands import Asked, answered_by
 from market_spine.application.watch_run import Look, News
-from market_spine.domain.queueing import Progress
+from market_spine.domain.queueing import Job, Progress
 from market_spine.domain.runs import Run, RunState
 
 QUEUED = Run("r1", "a.b", {}, RunState.PENDING, datetime(2026, 1, 5, tzinfo=UTC))
@@ -25,9 +25,16 @@ class Silent:
 
     run_id, pause = QUEUED.id, 0.0
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, pool: str = "default") -> None:
         self.run = run
+        self.queued = Job(run.id, run.pipeline, run.created_at, pool=pool)
         self.looked = False
+
+    def read_runs(self) -> Silent:
+        return self
+
+    def job(self, _run_id: str) -> Job:
+        return self.queued
 
     @contextmanager
     def watch_run(self, _run_id: str) -> Iterator[Silent]:
@@ -54,12 +61,21 @@ def notes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def test_a_run_that_nobody_takes_is_told_of_while_nothing_happens(notes: list[str]) -> None:
-    services: Any = Silent(QUEUED)  # one question is asked of it
+    services: Any = Silent(QUEUED)
     following.follow(services, QUEUED, json=False)
 
     assert notes == [
-        "no worker has taken it yet; spine serve there, or spine worker beside its store starts one"
+        "no worker has taken it yet: those of its pool are busy, or there is none; "
+        "spine serve there, or spine worker beside its store starts one"
     ]
+
+
+def test_who_waits_in_another_pool_is_told_which_worker_serves_it(notes: list[str]) -> None:
+    services: Any = Silent(QUEUED, pool="loads")
+    following.follow(services, QUEUED, json=False)
+
+    [said] = notes
+    assert said.endswith("spine worker --pools default,loads beside its store starts one")
 
 
 def test_a_run_that_is_executed_is_not_taken_for_one_that_waits(notes: list[str]) -> None:

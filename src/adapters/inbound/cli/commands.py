@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -39,11 +40,20 @@ def execute(words: str) -> str:
     return command(f"submit {words}") if _asked.get().remote else command(f"run {words}")
 
 
-def start_worker() -> str:
-    """What starts a worker that executes what is queued."""
+def start_worker(pools: Collection[str] = ()) -> str:
+    """What starts a worker that executes what is queued in these pools.
+
+    Without being told, a worker serves the pool ``default`` only.
+    """
+    from ....domain.queueing import DEFAULT_POOL
+
+    told = {*pools, DEFAULT_POOL}
+    served = f" --pools {','.join(sorted(told))}" if len(told) > 1 else ""
+    if _asked.get().remote and served:
+        return f"spine worker{served} beside its store"
     if _asked.get().remote:
         return "spine serve there, or spine worker beside its store"
-    return "spine worker"
+    return f"spine worker{served}"
 
 
 def next_step(error: SpineError) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from ....domain.runs import EventKind, LogLine, Run, RunEvent, RunState
 from . import documents, exits, output
 from .commands import command, start_worker
 from .follow import until_final
+from .run_pools import pools_of
 from .run_words import happened, moment, process
 from .step_tree import told
 from .times import spoken
@@ -134,6 +135,8 @@ def _ended(
         # Who sees the first line may leave at once.
         if first is not None:
             output.say(first)
+        if run.state is RunState.PENDING:
+            waiting.told(pools_of(services.read_runs(), run))
         with services.watch_run(run_id) as watch, waiting:
             return until_final(watch, told)
     except KeyboardInterrupt as interrupt:
@@ -150,9 +153,13 @@ class _Waiting:
     def __init__(self, run: Run) -> None:
         self.run = run
         """As it stands now."""
-        self._text = f"no worker has taken it yet; {start_worker()} starts one"
+        self._worker = start_worker()
         self._timer = threading.Timer(_PATIENCE, self._tell)
         self._timer.daemon = True
+
+    def told(self, pools: Collection[str]) -> None:
+        """Which pools it waits in."""
+        self._worker = start_worker(pools)
 
     def __enter__(self) -> None:
         self._timer.start()
@@ -162,4 +169,7 @@ class _Waiting:
 
     def _tell(self) -> None:
         if self.run.state is RunState.PENDING and self.run.attempt == 0:
-            output.note(self._text)
+            output.note(
+                "no worker has taken it yet: those of its pool are busy, or there is none; "
+                f"{self._worker} starts one"
+            )

@@ -88,4 +88,7 @@ def tell(services: CliServices, run: Run, text: str, *, wait: bool, json: bool) 
         output.say(text)
         if not run.state.final:
             output.say(f"next: {command(f'runs show {run.id} --follow')}", whole=True)
-            output.say(f"a worker executes it; if none runs: {start_worker()}")
+            from .run_pools import pools_of
+
+            pools = pools_of(services.read_runs(), run)
+            output.say(f"a worker executes it; if none runs: {start_worker(pools)}")
