@@ -141,6 +141,17 @@ def test_a_workflow_is_a_chart_with_its_errors(queue: Spine) -> None:
     assert "next: mend it" in said.err
 
 
+def test_what_a_run_returned_is_shown_and_cut_where_it_is_long(queue: Spine) -> None:
+    submitted(queue, "queue.numbers", "-p", "count=3")
+    worked(queue)
+    assert re.search(r"^ *returned +\[0, 1, 2\]$", queue("runs", "show", "last").out, re.MULTILINE)
+
+    submitted(queue, "queue.numbers", "-p", "count=1000")
+    worked(queue)
+    cut = queue("runs", "show", "last").out
+    assert re.search(r"returned +\[0, 1, .*\.\.\. \(4,890 characters, --json shows all\)", cut)
+
+
 def test_a_retry_does_what_is_left_and_names_what_it_took_over(queue: Spine) -> None:
     old = graph(queue, bad=1)
     Path("mended").touch()

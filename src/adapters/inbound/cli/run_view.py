@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .use_cases import RunReader
 
 _ERRORS = 10
+_RETURNED = 200  # characters
 _WAITED = 1.0  # seconds in the queue that are worth a line
 
 
@@ -92,8 +94,18 @@ def _facts(run: Run, job: Job | None, progress: Progress | None) -> Iterator[tup
         yield f"parameter {name}", value
     for name, value in sorted(run.metrics.items()):
         yield f"metric {name}", value
+    # A pipeline that returns nothing else passes its metrics on.
+    if run.output is not None and run.output != run.metrics:
+        yield "returned", _short(run.output)
     for text in run.warnings:
         yield "warning", text
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    if len(text) <= _RETURNED:
+        return text
+    return f"{text[:_RETURNED]}... ({len(text):,} characters, --json shows all)"
 
 
 def _waited(run: Run) -> float | None:
