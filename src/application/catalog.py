@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, get_type_hints
 
 from ..domain.errors import ConfigurationError, ValidationError
@@ -16,6 +17,7 @@ from ..domain.queueing import DEFAULT_POOL
 from ..domain.references import Origin, reference
 from ..domain.registry import Registry
 from ..domain.retries import NO_RETRY
+from ..domain.secret_places import Place, Within, holds_secret
 from ..domain.workflows import Step, Workflow
 
 
@@ -40,19 +42,19 @@ class Runnable:
         return {**given, **parse_parameters(known, _only(given, known), pipeline=self.name)}
 
 
-Within = tuple[str, ...] | None
-"""Where in the value of a parameter: the whole of it, or what each item of a list has there."""
-
-
 @dataclass(frozen=True)
 class Catalog:
-    """What this process knows. Others may know more, and run it."""
+    """What this process knows. Others may know more, and run it.
+
+    Raises a ConfigurationError for a workflow that runs itself, by way of others too.
+    """
 
     pipelines: Registry[Pipeline]
     workflows: Registry[Workflow]
     _functions: dict[str, tuple[Workflow, Step]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._refuse_cycles()
         functions = {
             graph.function_name(step): (graph, step)
             for graph in self.workflows
@@ -60,6 +62,21 @@ class Catalog:
             if step.pipeline is None
         }
         object.__setattr__(self, "_functions", functions)
+
+    def _refuse_cycles(self) -> None:
+        runs = {
+            graph.name: [step.pipeline for step in graph.steps if step.pipeline]
+            for graph in self.workflows
+        }
+        try:
+            TopologicalSorter(runs).prepare()
+        except CycleError as error:
+            way = list(reversed(error.args[1]))
+            raise ConfigurationError(
+                f"workflow {way[0]} runs itself: {' -> '.join(way)}",
+                hint="remove the step that leads back to it",
+                cause=error,
+            ) from error
 
     @cached_property
     def lanes(self) -> Mapping[str, int | None]:
@@ -86,8 +103,8 @@ class Catalog:
             graph, step = self._functions[name]
             function = step.run
             assert callable(function)  # noqa: S101  # a Step runs a name or a function, by its type
-            hidden = self.secret_inputs(graph.name)
-            secret = {n for n, v in step.parameters.items() if _input(v) in hidden}
+            hidden = self._inputs(graph, _is_secret)
+            secret = {n for n, v in step.parameters.items() if _reached(step, v, None) in hidden}
             return Runnable(name, function, _function_specs(function, step, secret), typed=False)
         found = self.pipeline(name)
         return Runnable(name, found.function, found.parameters)
@@ -125,6 +142,7 @@ class Catalog:
             key=found.key if found else None,
             partition=found.partition if found else None,
             plan=None if nested is None else self.plan(nested, attached_to, priority),
+            secrets=self._secrets_of(step),
         )
 
     def check_inputs(
@@ -132,33 +150,29 @@ class Catalog:
         graph: Workflow,
         given: Mapping[str, Any],
         later: Collection[str] = (),
-        inside: tuple[str, ...] = (),
     ) -> None:
         """All parameters of all steps that are known beforehand are right before the first runs.
 
         ``later`` are parameters whose values are not known yet.
         """
-        way = (*inside, graph.name)
-        if graph.name in inside:
-            raise ConfigurationError(
-                f"workflow {graph.name} runs itself: {' -> '.join(way)}",
-                hint="remove the step that leads back to it",
-            )
         _check_names(graph, [*given, *later])
         for step in graph.steps:
             if step.pipeline is None:
                 continue
+            _refuse_secrets(graph, step, self._secrets_of(step))
             nested = self.workflows.find(step.pipeline)
             known = _known(step, given)
             if nested is not None:
-                self.check_inputs(nested, known, step.parameters.keys() - known.keys(), way)
+                self.check_inputs(nested, known, step.parameters.keys() - known.keys())
             else:
                 _check_step(self.pipeline(step.pipeline), step, known)
 
-    def secret_inputs(self, name: str) -> frozenset[str]:
-        """The parameters of a pipeline or workflow that are secrets; none for an unknown name."""
-        reached = self._inputs_of(name, lambda spec: spec.doc.secret)
-        return frozenset(name for name, path in reached if path is None)
+    def secret_inputs(self, name: str) -> Mapping[str, frozenset[Within]]:
+        """The parameters of a pipeline or workflow that are secrets, or have some in their items.
+
+        With where the secrets are in their values; none for an unknown name.
+        """
+        return _by_parameter(self._inputs_of(name, _is_secret))
 
     def file_inputs(self, name: str) -> Mapping[str, frozenset[Within]]:
         """The parameters of a pipeline or workflow that are paths; none for an unknown name.
@@ -166,14 +180,18 @@ class Catalog:
         With where the paths are in their values: None for the value itself or each of a list, for
         the items of a list that has objects the names that lead into them.
         """
-        found: dict[str, set[Within]] = {}
-        for parameter, within in self._inputs_of(name, lambda spec: spec.is_file):
-            found.setdefault(parameter, set()).add(within)
-        return {parameter: frozenset(places) for parameter, places in found.items()}
+        return _by_parameter(self._inputs_of(name, lambda spec: spec.is_file))
 
-    def _inputs_of(
-        self, name: str, wanted: Callable[[ParameterSpec], bool]
-    ) -> frozenset[tuple[str, Within]]:
+    def _secrets_of(self, step: Step) -> tuple[Place, ...]:
+        """The places in a step's parameters where secrets stand.
+
+        A function has none that do not come from the workflow's own parameters.
+        """
+        found = self._inputs_of(step.pipeline, _is_secret) if step.pipeline else frozenset()
+        given = (place for place in found if place[0] in step.parameters)
+        return tuple(sorted(given, key=lambda place: (place[0], place[1] or (), place[1] is None)))
+
+    def _inputs_of(self, name: str, wanted: Callable[[ParameterSpec], bool]) -> frozenset[Place]:
         graph = self.workflows.find(name)
         if graph is not None:
             return self._inputs(graph, wanted)
@@ -181,14 +199,12 @@ class Catalog:
         specs = found.parameters if found is not None else ()
         return frozenset((spec.name, None) for spec in specs if wanted(spec))
 
-    def _inputs(
-        self, graph: Workflow, wanted: Callable[[ParameterSpec], bool]
-    ) -> frozenset[tuple[str, Within]]:
+    def _inputs(self, graph: Workflow, wanted: Callable[[ParameterSpec], bool]) -> frozenset[Place]:
         """The workflow's own parameters that reach a wanted parameter of one of its steps.
 
         What comes from what another step has returned is not followed: code has made it.
         """
-        found: set[tuple[str, Within]] = set()
+        found: set[Place] = set()
         for step in graph.steps:
             if step.pipeline is not None:
                 inner = self._inputs_of(step.pipeline, wanted)
@@ -202,7 +218,18 @@ class Catalog:
         return frozenset(found)
 
 
-def _reached(step: Step, value: Any, within: Within) -> tuple[str, Within] | None:
+def _is_secret(spec: ParameterSpec) -> bool:
+    return spec.doc.secret
+
+
+def _by_parameter(places: Iterable[Place]) -> Mapping[str, frozenset[Within]]:
+    found: dict[str, set[Within]] = {}
+    for parameter, within in places:
+        found.setdefault(parameter, set()).add(within)
+    return {parameter: frozenset(some) for parameter, some in found.items()}
+
+
+def _reached(step: Step, value: Any, within: Within) -> Place | None:
     """The workflow's parameter that a step's parameter comes from, by itself or as an item."""
     found = reference(value)
     if found is not None and found.origin is Origin.ITEM:
@@ -239,6 +266,18 @@ def _check_step(found: Pipeline, step: Step, known: Mapping[str, Any]) -> None:
     )
     unknown = dict.fromkeys(later - {spec.name for spec in specs})
     parse_parameters(specs, {**known, **unknown}, pipeline=found.name)
+
+
+def _refuse_secrets(graph: Workflow, step: Step, places: Iterable[Place]) -> None:
+    """A secret that the code itself gives would be stored with the plan of each run."""
+    for name, within in places:
+        value = step.parameters[name]
+        if reference(value) is None and holds_secret(value, within):
+            raise ConfigurationError(
+                f"step {step.name!r} of workflow {graph.name} gives a secret itself as {name}, and "
+                "secrets are never stored",
+                hint="give the place where it is kept instead: env:NAME or file:PATH",
+            )
 
 
 def _check_names(graph: Workflow, given: Collection[str]) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..domain.errors import Category, SpineError, ValidationError
+from ..domain.secret_places import Within
 from ..ports.files import FileRoots
-from .catalog import Catalog, Within
+from .catalog import Catalog
 from .opened_secrets import OpenedSecrets
 
 _WHOLE: frozenset[Within] = frozenset([None])

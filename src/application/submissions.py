@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from ..domain.queueing import HEAD_START, MOST_PRIORITY, Job
 from ..domain.redaction import MASK, redact_mapping
 from ..domain.retries import NO_RETRY
 from ..domain.runs import Run, RunState, Trigger
+from ..domain.secret_places import Within, holds_secret, with_references
 from ..ports.runtime import Ids
 from .catalog import Catalog
 
@@ -79,23 +80,28 @@ def prepared(
 
     Raises a ValidationError when there is no such pipeline or workflow, or when its parameters are
     wrong; for a run that is not attached also when one of them is a secret, because it would have
-    to be stored.
+    to be stored. Items of lists are never secrets themselves, because what each step gets is
+    stored.
     """
     run_id = ids.new()
     graph = catalog.workflows.find(submission.name)
     given = dict(submission.parameters)
     plan = None
+    hidden: Mapping[str, Collection[Within]] = {}
     if graph is not None:
         catalog.check_inputs(graph, given)
         plan = catalog.plan(graph, run_id if attached else None, submission.priority)
         hidden = catalog.secret_inputs(submission.name)
-        specs = tuple(ParameterSpec(n, Any, doc=Param(secret=n in hidden)) for n in given)
+        _refuse_secrets_within(submission.name, given, hidden)
+        specs = tuple(
+            ParameterSpec(n, Any, doc=Param(secret=None in hidden.get(n, ()))) for n in given
+        )
         values = given
     else:
         found = catalog.pipeline(submission.name)
         specs = found.parameters
         values = parse(catalog, submission.name, given)
-    stored, secrets = hidden_away(specs, values)
+    stored, secrets = _hidden_away(specs, values, hidden)
     if secrets and not attached:
         raise _secret_given(submission.name, secrets)
     run = Run(
@@ -121,10 +127,34 @@ def parse(catalog: Catalog, name: str, given: Mapping[str, Any]) -> dict[str, An
     return catalog.runnable(name).values(given)
 
 
-def hidden_away(
-    specs: tuple[ParameterSpec, ...], values: Mapping[str, Any]
+def _refuse_secrets_within(
+    name: str, values: Mapping[str, Any], places: Mapping[str, Collection[Within]]
+) -> None:
+    found = [
+        parameter
+        for parameter, value in values.items()
+        for within in places.get(parameter, ())
+        if within is not None and holds_secret(value, within)
+    ]
+    if found:
+        raise ValidationError(
+            f"{', '.join(dict.fromkeys(found))} of {name} has secrets in its items, which are "
+            "never stored",
+            hint="say in each item where its secret is kept, env:NAME or file:PATH, which is read "
+            "by the process that executes the step",
+            metadata={"parameters": dict.fromkeys(found, "has secrets in its items")},
+        )
+
+
+def _hidden_away(
+    specs: tuple[ParameterSpec, ...],
+    values: Mapping[str, Any],
+    places: Mapping[str, Collection[Within]],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parameters fit to be stored, and the values that are masked in them."""
+    """Parameters fit to be stored, and the values that are masked in them.
+
+    References to secrets are stored, at ``places`` inside of values as well.
+    """
     open_values = stored_parameters(specs, values)
     stored = redact_mapping(open_values)
     secret = {spec.name for spec in specs if spec.doc.secret}
@@ -132,8 +162,12 @@ def hidden_away(
     for name, value in values.items():
         if name in secret and refers_to_secret(value):
             stored[name] = value
-        elif value is not None and stored[name] != plain(value):
-            secrets[name] = plain(value)
+        elif value is not None:
+            for within in places.get(name, ()):
+                if within is not None:
+                    stored[name] = with_references(stored[name], plain(value), within)
+            if stored[name] != plain(value):
+                secrets[name] = plain(value)
     return stored, secrets
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from ..domain.plans import Counts, Plan, PlannedStep, condition, filled
 from ..domain.queueing import HEAD_START
 from ..domain.references import Scope
 from ..domain.runs import Run, RunFilter, RunState, Trigger
+from ..domain.secret_places import holds_secret
 from ..ports.runtime import Ids
 from ..ports.storage import UnitOfWork
 from .planned_runs import NewRuns
@@ -151,6 +152,7 @@ class WorkflowMoves:
         scope = self._scope(item)
         found = {name: scope.resolve(value) for name, value in step.parameters.items()}
         parameters = {name: value for name, value in found.items() if value is not None}
+        _refuse_secrets(step, parameters)
         for template in (step.key, step.partition):
             filled(template, parameters)  # what does not fit is found before anything is queued
         return parameters
@@ -188,6 +190,19 @@ class WorkflowMoves:
             items = sorted((run for run in runs if run.item is not None), key=lambda r: r.item or 0)
             return [run.output for run in items]
         return runs[0].output if runs else None
+
+
+def _refuse_secrets(step: PlannedStep, parameters: Mapping[str, Any]) -> None:
+    """What steps have returned is judged here, before it is stored as a parameter."""
+    for name, within in step.secrets:
+        if holds_secret(parameters.get(name), within):
+            raise ValidationError(
+                f"{name} of step {step.name!r} is or holds a secret, which is never stored, and "
+                f"{step.parameters[name]} is no reference to where it is kept",
+                hint="let the step before return env:NAME or file:PATH, which is read by the "
+                "process that executes this one",
+                metadata={"parameters": {name: "is or holds a secret"}},
+            )
 
 
 _SEVERITY = (

@@ -15,13 +15,15 @@ from .queueing import DEFAULT_POOL
 from .references import Condition
 from .retries import NO_RETRY, Retry
 from .runs import RunState
+from .secret_places import Place
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
     """A step with all that is needed to queue its runs; ``plan`` for a workflow in a workflow.
 
-    ``key`` and ``partition`` are templates over its parameters, see :func:`filled`.
+    ``key`` and ``partition`` are templates over its parameters, see :func:`filled`. ``secrets`` are
+    the places in its parameters where secrets stand.
     """
 
     name: str
@@ -37,8 +39,10 @@ class PlannedStep:
     key: str | None = None
     partition: str | None = None
     plan: Plan | None = None
+    secrets: tuple[Place, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
+        places = [[name, None if within is None else [*within]] for name, within in self.secrets]
         return {
             "name": self.name,
             "pipeline": self.pipeline,
@@ -53,6 +57,7 @@ class PlannedStep:
             "key": self.key,
             "partition": self.partition,
             "plan": None if self.plan is None else self.plan.to_dict(),
+            **({"secrets": places} if places else {}),
         }
 
     @classmethod
@@ -63,6 +68,10 @@ class PlannedStep:
                 "after": tuple(data["after"]),
                 "retry": Retry.from_dict(data["retry"]),
                 "plan": None if data["plan"] is None else Plan.from_dict(data["plan"]),
+                "secrets": tuple(
+                    (name, None if within is None else tuple(within))
+                    for name, within in data.get("secrets", ())
+                ),
             }
         )
 

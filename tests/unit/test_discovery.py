@@ -145,6 +145,19 @@ def test_a_step_that_runs_nothing_known_is_found_before_anything_runs(
         container_of(name, folder=tmp_path).workflows()
 
 
+def test_workflows_that_run_each_other_are_found_before_anything_runs(
+    write: Write, tmp_path: Path
+) -> None:
+    name = write(
+        "bad_circle",
+        "from market_spine import Step, workflow\n"
+        "one = workflow('mine.one', Step('two', 'mine.two'))\n"
+        "two = workflow('mine.two', Step('one', 'mine.one'))\n",
+    )
+    with pytest.raises(ConfigurationError, match=r"runs itself: mine\.one -> mine\.two -> mine"):
+        container_of(name, folder=tmp_path).catalog()
+
+
 def test_a_pipeline_and_a_workflow_cannot_share_a_name(write: Write, tmp_path: Path) -> None:
     name = write(
         "same_name",

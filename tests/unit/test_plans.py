@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -86,6 +88,19 @@ def test_a_plan_survives_the_store() -> None:
         )
     )
     assert Plan.from_dict(outer.to_dict()) == outer
+
+
+def test_a_plan_names_secrets_where_there_are_some_and_is_else_as_it_was() -> None:
+    places = (("t", None), ("xs", ()), ("ys", ("a", "b")))
+    step = PlannedStep("one", "x", {"t": "${t}"}, secrets=places)
+    stored = json.loads(json.dumps(step.to_dict()))
+    assert stored["secrets"] == [["t", None], ["xs", []], ["ys", ["a", "b"]]]
+    assert PlannedStep.from_dict(stored) == step
+
+    del stored["secrets"]  # as all plans were that are stored already
+    plain = PlannedStep.from_dict(stored)
+    assert plain == replace(step, secrets=())
+    assert plain.to_dict() == stored
 
 
 @pytest.mark.parametrize(

@@ -139,16 +139,38 @@ def test_a_step_that_names_no_pipeline_stops_a_workflow_before_its_first(
     assert (ran, house.runs()) == ([], [])
 
 
-def test_a_workflow_that_runs_itself_is_refused_before_it_runs() -> None:
-    house = House(
-        workflow("demo.a", Step("b", "demo.b")),
-        workflow("demo.b", Step("a", "demo.a")),
-    )
+@pytest.mark.parametrize("way", ["a", "ab", "cab"])
+def test_a_workflow_that_runs_itself_is_refused_before_anything_runs(way: str) -> None:
+    graphs = [
+        workflow(f"demo.{name}", Step("next", f"demo.{after}", {"x": "${x}"}))
+        for name, after in zip(way, way[1:] + way[0], strict=True)
+    ]
 
-    with pytest.raises(ConfigurationError, match=r"demo\.a -> demo\.b -> demo\.a"):
-        house.run("demo.a")
+    with pytest.raises(ConfigurationError) as raised:
+        House(workflow("demo.z", Step("first", "demo.a", {"x": "${x}"})), *graphs)
 
-    assert house.runs() == []
+    first, _, told = raised.value.message.partition(" runs itself: ")
+    found = told.split(" -> ")
+    assert (first, found[0]) == (f"workflow {found[0]}", found[-1])
+    assert sorted(found[1:]) == [f"demo.{name}" for name in sorted(way)]
+    assert "".join(name[-1] for name in found) in way * 2 + way[0]
+
+
+def test_workflows_may_run_one_that_others_run_as_well() -> None:
+    ran: list[int] = []
+
+    @pipeline("demo.note")
+    def note(context: RunContext) -> None:
+        ran.append(1)
+
+    House(
+        note,
+        workflow("demo.d", Step("one", "demo.note")),
+        workflow("demo.b", Step("d", "demo.d")),
+        workflow("demo.c", Step("d", "demo.d"), Step("b", "demo.b")),
+    ).run("demo.c")
+
+    assert ran == [1, 1]
 
 
 def test_a_workflow_given_typed_values_remembers_them_as_plain_ones(
