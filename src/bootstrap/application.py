@@ -201,6 +201,11 @@ class Application:
             execution,
             until=lambda: until_idle and not waits(store, taken, lanes),
             ready=lambda: print(f"working on pools: {', '.join(taken)}", flush=True),
+            stopping=lambda: print(
+                f"stopping: what is under way has {self.settings.grace:g} s to end, then it is "
+                "given back; a second signal ends it now",
+                flush=True,
+            ),
         )
 
     def worker(self, jobs: int | None, pools: Sequence[str]) -> tuple[Worker, Execution]:

@@ -127,7 +127,7 @@ def served(case: Case) -> Answer:
     def enough() -> bool:
         return not plain.live() or time.monotonic() > deadline
 
-    work(worker, execution, until=enough, ready=lambda: None)
+    work(worker, execution, until=enough, ready=lambda: None, stopping=lambda: None)
     live = [f"{run.pipeline} {run.step or ''} {run.state}" for run in plain.live()]
     return Answer(owner, watched.points, watched.struck, live)
 

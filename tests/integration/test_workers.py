@@ -134,7 +134,8 @@ def test_a_second_signal_ends_a_worker_now(place: Place) -> None:
     with place.worker() as worker:
         pid = place.noted(slow, "begun")
         worker.send_signal(signal.SIGTERM)
-        wait_for("drain", lambda: place.run(slow).state is RunState.RUNNING)
+        assert worker.stdout is not None
+        assert worker.stdout.readline().startswith("stopping: what is under way has 600 s to end")
         worker.send_signal(signal.SIGINT)
         assert worker.wait(30) == 5  # started again, it goes on
         assert worker.stderr is not None

@@ -15,14 +15,20 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def work(
-    worker: Worker, execution: Execution, *, until: Callable[[], bool], ready: Callable[[], None]
+    worker: Worker,
+    execution: Execution,
+    *,
+    until: Callable[[], bool],
+    ready: Callable[[], None],
+    stopping: Callable[[], None],
 ) -> None:
     """Work until SIGTERM or SIGINT, or until ``until`` says so while there is nothing to take.
 
     What is under way at the signal has the grace time to end, then it is given back to the queue.
-    A second signal ends it at once: raises a SpineError. Runs in the main thread only.
+    A second signal ends it at once: raises a SpineError. Runs in the main thread only, where
+    ``ready`` and, at the first signal, ``stopping`` are called.
     """
-    with _stopping(worker) as signals:
+    with _stopping(worker, stopping) as signals:
         try:
             ready()
             worker.run(until=until)
@@ -37,7 +43,7 @@ def work(
 
 
 @contextmanager
-def _stopping(worker: Worker) -> Iterator[list[int]]:
+def _stopping(worker: Worker, told: Callable[[], None]) -> Iterator[list[int]]:
     """Let signals stop the worker; the signals that came."""
     came: list[int] = []
 
@@ -45,6 +51,7 @@ def _stopping(worker: Worker) -> Iterator[list[int]]:
         came.append(number)
         if len(came) == 1:
             worker.stop()
+            told()
         else:
             worker.abort()
 
