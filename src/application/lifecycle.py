@@ -7,7 +7,7 @@ times are the store's.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,9 +17,10 @@ from ..domain.errors import (
     SpineError,
 )
 from ..domain.queueing import Capacity, Job, Lease, QueueState
-from ..domain.runs import EventKind, Run, RunEvent, RunFilter, RunState
+from ..domain.runs import EventKind, Run, RunEvent, RunState
 from ..ports.runtime import Chance, Processes
 from ..ports.storage import UnitOfWork
+from .cancellation import Cancellation, live_parts
 from .progression import Held, Progression
 from .run_endings import cancelled, lease_lost, vanished
 from .run_events import event_of_end, event_of_job
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 MOST_LOSSES = 10
 """So often the process of a run may vanish before the run itself is taken for the reason."""
 
-_PAGE = 500
 _QUICK = 10.0
 """Seconds between two statements of a change of a run; whoever is silent for longer is stopped."""
 _LONGEST_PAUSE = 60.0  # seconds
@@ -51,6 +51,10 @@ class Lifecycle:
     progression: Progression
     processes: Processes
     chance: Chance
+
+    @property
+    def _cancellation(self) -> Cancellation:
+        return Cancellation(self.progression)
 
     def submit(self, unit: UnitOfWork, item: Prepared, *, request: str | None = None) -> Run:
         """Queue a run that no process holds; a workflow's steps are queued instead of it."""
@@ -193,7 +197,7 @@ class Lifecycle:
             return None
         unit.limit_silence(_QUICK)
         self.progression.hold_above(unit, [found])
-        self._cancel(unit, run_id)
+        self._cancellation.cancel(unit, found)
         return unit.runs.get(run_id)
 
     def release_tree(self, unit: UnitOfWork, run_id: str) -> None:
@@ -201,43 +205,11 @@ class Lifecycle:
         run = _held_live(unit, run_id)
         if run is None:
             return
-        for part in _live_parts(unit, run_id):
+        for part in live_parts(unit, run_id):
             self.release_tree(unit, part.id)
         job = unit.queue.get(run_id)
         if job is not None and job.state is QueueState.CLAIMED and run.plan is None:
             self._let_go(unit, job.lease, EventKind.RELEASED, losses=0)
-
-    def _cancel(self, unit: UnitOfWork, run_id: str) -> None:
-        run = _held_live(unit, run_id)
-        if run is None:
-            return
-        at = unit.queue.now()
-        if unit.runs.request_cancel(run_id, at):
-            unit.journal.record([RunEvent(run_id, EventKind.CANCEL_REQUESTED, at)])
-        for child in list(_live_parts(unit, run_id)):
-            if child.plan is not None or not self._cancel_waiting(unit, child):
-                self._cancel(unit, child.id)
-        if run.plan is not None:
-            self.progression.advance(unit, run)
-        elif self._cancel_waiting(unit, run):
-            self.progression.after(unit, [replace(run, state=RunState.CANCELLED)])
-
-    def _cancel_waiting(self, unit: UnitOfWork, run: Run) -> bool:
-        """End a run that no process executes; one that is executed is told, and False answered.
-
-        What follows from its end is left to the caller: a thousand items follow one by one to
-        nothing.
-        """
-        before = unit.queue.cancel(run.id)
-        if before is None or before is QueueState.CLAIMED:
-            return False
-        at = unit.queue.now()
-        error = cancelled(run.id, run.pipeline, run.step)
-        ended = replace(run, state=RunState.CANCELLED, error=error, finished_at=at)
-        if not unit.runs.finish(ended):
-            raise lease_lost(run.id)
-        unit.journal.record([replace(event_of_end(ended, at), attempt=run.attempt)])
-        return True
 
     # What the changes above have in common
 
@@ -328,10 +300,8 @@ class Lifecycle:
     def _unless_cancelled(self, unit: UnitOfWork, run: Run) -> Run:
         """The run that was put back, ended when somebody has asked for that meanwhile."""
         job = unit.queue.get(run.id)
-        if job is not None and job.cancel_requested and self._cancel_waiting(unit, run):
-            ended = replace(run, state=RunState.CANCELLED)
-            self.progression.after(unit, [ended])
-            return ended
+        if job is not None and job.cancel_requested and self._cancellation.end_waiting(unit, run):
+            return replace(run, state=RunState.CANCELLED)
         return replace(run, state=RunState.PENDING, finished_at=None)
 
     def _back(
@@ -354,7 +324,7 @@ class Lifecycle:
             self._abandon_parts_of(unit, run_id, at)
 
     def _abandon_parts_of(self, unit: UnitOfWork, run_id: str, at: datetime) -> None:
-        for part in _live_parts(unit, run_id):
+        for part in live_parts(unit, run_id):
             job = unit.queue.get(part.id)
             if job is not None and job.state is QueueState.CLAIMED:
                 unit.queue.remove(job.lease)
@@ -383,14 +353,3 @@ def _present(unit: UnitOfWork, lease: Lease) -> Job:
 def _moved(job: Job, by: timedelta) -> Job:
     ready = None if job.ready_at is None else job.ready_at + by
     return replace(job, ranked_at=job.ranked_at + by, ready_at=ready)
-
-
-def _live_parts(unit: UnitOfWork, run_id: str) -> Iterator[Run]:
-    """First those that wait: one that is taken meanwhile is found again among the others."""
-    for state in (RunState.PENDING, RunState.RUNNING):
-        before = None
-        while page := unit.runs.list(
-            RunFilter(parent=run_id, state=state, before=before, limit=_PAGE)
-        ):
-            yield from page
-            before = page[-1].id

@@ -7,7 +7,7 @@ process has to watch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -74,23 +74,8 @@ class Progression:
 
         ``held`` is what :meth:`hold_above` has answered, where it was asked just now.
         """
-        if held is None:
-            held = self.hold_above(unit, runs)
-        ended: dict[str, list[Run]] = {}
-        for run in runs:
-            if run.parent is not None:
-                ended.setdefault(run.parent, []).append(run)
-        # Of a step that goes on with other items nothing follows yet, and nothing is counted.
-        moved = {
-            parent: some
-            for parent, some in ended.items()
-            if parent in held.workflows and not _goes_on(unit, some)
-        }
-        self._advance(unit, [held.workflows[parent] for parent in moved], moved)
-        for name, backfill in sorted(held.backfills.items()):
-            some = [run for run in runs if run.parent is None and run.backfill == name]
-            if some:
-                self.begin(unit, *self.backfills.after(unit, backfill, some))
+        above = self.hold_above(unit, runs) if held is None else held
+        self._go_on(unit, self._following(unit, runs, above))
 
     def fill(self, unit: UnitOfWork, backfill: Backfill) -> None:
         """Submit what a backfill, which the caller holds, has room for; end it when it is over."""
@@ -98,48 +83,83 @@ class Progression:
 
     def begin(self, unit: UnitOfWork, *runs: Run) -> None:
         """Start the first steps of workflows' runs that nobody else can know of yet."""
-        self._advance(unit, runs, fresh=True)
+        self._go_on(unit, _Next(fresh=runs))
 
-    def advance(self, unit: UnitOfWork, run: Run) -> None:
-        """Start, skip or end what can be started, skipped or ended of a workflow's run."""
-        self._advance(unit, unit.runs.hold(run.id))
+    def advance(self, unit: UnitOfWork, *run_ids: str) -> None:
+        """Start, skip or end what can be started, skipped or ended of workflows' runs.
 
-    def _advance(
-        self,
-        unit: UnitOfWork,
-        held: Sequence[Run],
-        ended: Mapping[str, Sequence[Run]] | None = None,
-        *,
-        fresh: bool = False,
-    ) -> None:
-        """``ended`` are runs of steps that have just ended, by the run of their workflow.
-
-        Nothing was begun of ``fresh`` runs: what there is of them is not asked.
+        What is above them is held by the caller.
         """
-        live = [run for run in held if run.plan is not None and not run.state.final]
-        if not live:
+        self._go_on(unit, _Next(unit.runs.hold(*run_ids)))
+
+    def _go_on(self, unit: UnitOfWork, following: _Next) -> None:
+        """Move workflows on, and all that follows from it, until something has to be waited for.
+
+        Round by round: of steps that end at once any number may come one after the other.
+        """
+        if not following:
             return
         new, at = NewRuns(), unit.queue.now()
-        ways = [WorkflowMoves(unit, run, self._plan(run), self.ids, new, at) for run in live]
-        for way in ways:
-            way.note_outputs((ended or {}).get(way.run.id, ()))
-        counts: Mapping[str, Counts] = {} if fresh else _counts(unit, ways)
-        while ways:
+        again: list[WorkflowMoves] = []
+        while again or following:
+            ways = self._ways(unit, following, again, new, at)
+            # Nothing was begun of what is fresh: what there is of it is not asked.
+            fresh = {run.id for run in following.fresh}
+            counts = _counts(unit, [run_id for run_id in ways if run_id not in fresh])
             over: list[Run] = []
-            again: list[WorkflowMoves] = []
             begun: list[Run] = []
-            for way in ways:
-                moved = self._move(way, counts.get(way.run.id, {}))
+            again = []
+            for run_id, way in ways.items():
+                moved = self._move(way, counts.get(run_id, {}))
                 over += moved.ended
                 begun += moved.begun
                 if moved.again:
                     again.append(way)
             new.write(unit)
-            self._end(unit, over)
-            self.begin(unit, *begun)
-            # What has begun may be over already, and have moved its own workflow on to the end.
-            ways = _still_live(unit, again) if begun else again
-            counts = _counts(unit, ways)
+            following = _Next()
+            if over:
+                _end(unit, over, at)
+                following = self._following(unit, over, self.hold_above(unit, over))
+            following = replace(following, fresh=[*following.fresh, *begun])
+
+    def _following(self, unit: UnitOfWork, runs: Sequence[Run], held: Held) -> _Next:
+        """What is to be moved on after the end of ``runs``."""
+        ended: dict[str, list[Run]] = {}
+        for run in runs:
+            if run.parent is not None and run.parent in held.workflows:
+                ended.setdefault(run.parent, []).append(run)
+        # Of a step that goes on with other items nothing follows yet, and nothing is counted.
+        moved = {
+            parent: some
+            for parent, some in ended.items()
+            if held.workflows[parent].cancel_requested_at is not None or not _goes_on(unit, some)
+        }
+        fresh: list[Run] = []
+        for name, backfill in sorted(held.backfills.items()):
+            some = [run for run in runs if run.parent is None and run.backfill == name]
+            if some:
+                fresh += self.backfills.after(unit, backfill, some)
+        return _Next([held.workflows[parent] for parent in moved], fresh, moved)
+
+    def _ways(
+        self,
+        unit: UnitOfWork,
+        following: _Next,
+        again: Iterable[WorkflowMoves],
+        new: NewRuns,
+        at: datetime,
+    ) -> dict[str, WorkflowMoves]:
+        """Each workflow that is to be moved once, by its run's id."""
+        under_way = {way.run.id: way for way in again}
+        ways: dict[str, WorkflowMoves] = {}
+        for run in (*following.held, *following.fresh):
+            if run.plan is None or run.state.final:
+                continue
+            known = under_way.get(run.id)
+            way = known or WorkflowMoves(unit, run, self._plan(run), self.ids, new, at)
+            way.note_outputs(following.ended.get(run.id, ()))
+            ways[run.id] = way
+        return under_way | ways
 
     def _plan(self, run: Run) -> Plan:
         """The plan of a workflow's run. Runs of one workflow have one, which a store gives once."""
@@ -168,18 +188,20 @@ class Progression:
             begun += started or ()
         return _Moved(begun=begun, again=again)
 
-    def _end(self, unit: UnitOfWork, over: Sequence[Run]) -> None:
-        """Write the ends of workflows, and go on with what waited for them."""
-        if not over:
-            return
-        at = unit.queue.now()
-        for run in over:
-            job = unit.queue.get(run.id) if (run.plan or {}).get("attached_to") == run.id else None
-            if job is not None:
-                unit.queue.remove(job.lease)
-        unit.runs.finish(*over)
-        unit.journal.record(event_of_end(run, at) for run in over)
-        self.after(unit, over)
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """Workflows that are to be moved on, as they are held; nothing was begun of ``fresh`` ones.
+
+    ``ended`` are runs of steps that have just ended, by the run of their workflow.
+    """
+
+    held: Sequence[Run] = ()
+    fresh: Sequence[Run] = ()
+    ended: Mapping[str, Sequence[Run]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.held or self.fresh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,19 +213,22 @@ class _Moved:
     again: bool = False
 
 
-def _counts(
-    unit: UnitOfWork, ways: Iterable[WorkflowMoves]
-) -> dict[str, dict[str, dict[RunState, int]]]:
+def _end(unit: UnitOfWork, over: Sequence[Run], at: datetime) -> None:
+    """Write the ends of workflows."""
+    for run in over:
+        job = unit.queue.get(run.id) if (run.plan or {}).get("attached_to") == run.id else None
+        if job is not None:
+            unit.queue.remove(job.lease)
+    unit.runs.finish(*over)
+    unit.journal.record(event_of_end(run, at) for run in over)
+
+
+def _counts(unit: UnitOfWork, run_ids: Sequence[str]) -> dict[str, dict[str, dict[RunState, int]]]:
     """Per workflow's run and step, how many of its runs are in which state."""
     found: dict[str, dict[str, dict[RunState, int]]] = {}
-    for count in unit.runs.steps(*(way.run.id for way in ways)):
+    for count in unit.runs.steps(*run_ids) if run_ids else ():
         found.setdefault(count.parent, {}).setdefault(count.step, {})[count.state] = count.runs
     return found
-
-
-def _still_live(unit: UnitOfWork, ways: list[WorkflowMoves]) -> list[WorkflowMoves]:
-    over = {run.id for run in unit.runs.find([way.run.id for way in ways]) if run.state.final}
-    return [way for way in ways if way.run.id not in over]
 
 
 def _goes_on(unit: UnitOfWork, ended: Sequence[Run]) -> bool:

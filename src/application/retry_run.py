@@ -72,7 +72,7 @@ class RetryRun:
             else:
                 begun = self._take_over(unit, old, item, again, at)
                 self.lifecycle.progression.begin(unit, *begun)
-                self.lifecycle.progression.advance(unit, item.run)
+                self.lifecycle.progression.advance(unit, item.run.id)
             run = unit.runs.get(item.run.id) or item.run
             unit.commit()
         return run

@@ -14,7 +14,7 @@ from typing import Protocol
 from ..domain.backfills import Backfill, BackfillPart, BackfillState, PartState
 from ..domain.queueing import Capacity, Job, Lease, Progress, QueueState
 from ..domain.run_statistics import Purged, StatisticsFilter, StatisticsReport
-from ..domain.runs import Head, LogLine, Place, Run, RunEvent, RunFilter, StepCount
+from ..domain.runs import Head, LogLine, Place, Run, RunEvent, RunFilter, RunState, StepCount
 
 
 class RunStore(Protocol):
@@ -42,6 +42,13 @@ class RunStore(Protocol):
         """Newest first (descending id), or oldest first (ascending id)."""
         ...
 
+    def parts(self, parents: Collection[str], state: RunState | None = None) -> Sequence[Run]:
+        """All runs that are directly inside the parents, by ascending id; those in ``state`` only.
+
+        Without ``state`` whatever they are in.
+        """
+        ...
+
     def begin(self, run_ids: Collection[str], *, owner: str, at: datetime) -> int:
         """PENDING to RUNNING, ``attempt`` one more; how many were PENDING.
 
@@ -61,8 +68,8 @@ class RunStore(Protocol):
         """
         ...
 
-    def request_cancel(self, run_id: str, at: datetime) -> bool:
-        """Note that a live run is to be cancelled; False when it is final or was asked before."""
+    def request_cancel(self, run_ids: Collection[str], at: datetime) -> int:
+        """Note that runs are to be cancelled; how many are live and were not asked before."""
         ...
 
     def hold(self, *run_ids: str) -> Sequence[Run]:
@@ -132,8 +139,12 @@ class RunQueue(Protocol):
         """
         ...
 
-    def cancel(self, run_id: str) -> QueueState | None:
-        """Remove the job, or mark it when it is CLAIMED; the state it was in, None without one."""
+    def cancel(self, *run_ids: str) -> Mapping[str, QueueState]:
+        """Remove the jobs, or mark those that are CLAIMED; by run the states they were in.
+
+        Runs without a job are left out. The first HELD job of each key that is free now becomes
+        READY.
+        """
         ...
 
 

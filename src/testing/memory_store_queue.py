@@ -116,16 +116,16 @@ class MemoryRunQueue:
                 removed += 1
         return removed
 
-    def cancel(self, run_id: str) -> QueueState | None:
+    def cancel(self, *run_ids: str) -> dict[str, QueueState]:
         state = self._transaction.writing
-        job = state.queue.get(run_id)
-        if job is None:
-            return None
-        if job.state is QueueState.CLAIMED:
-            state.queue[run_id] = replace(job, cancel_requested=True)
-        else:
-            self._take_out(state, job)
-        return job.state
+        jobs = [state.queue[run_id] for run_id in sorted(set(run_ids)) if run_id in state.queue]
+        for job in jobs:
+            if job.state is QueueState.CLAIMED:
+                state.queue[job.run] = replace(job, cancel_requested=True)
+        for job in jobs:
+            if job.state is not QueueState.CLAIMED:
+                self._take_out(state, job)
+        return {job.run: job.state for job in jobs}
 
     def _take_out(self, state: MemoryState, job: Job) -> None:
         """Remove a job, and free the first that waits for its key once nobody has it."""

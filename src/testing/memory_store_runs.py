@@ -43,6 +43,11 @@ class MemoryRunStore:
             for run in self.find(run_ids)
         )
 
+    def parts(self, parents: Collection[str], state: RunState | None = None) -> tuple[Run, ...]:
+        wanted, runs = set(parents), self._transaction.reading.runs
+        found = (run for _, run in sorted(runs.items()) if run.parent in wanted)
+        return tuple(run for run in found if state in (None, run.state))
+
     def begin(self, run_ids: Collection[str], *, owner: str, at: datetime) -> int:
         state = self._transaction.writing
         pending = [
@@ -92,13 +97,16 @@ class MemoryRunStore:
             )
         return finished
 
-    def request_cancel(self, run_id: str, at: datetime) -> bool:
+    def request_cancel(self, run_ids: Collection[str], at: datetime) -> int:
         state = self._transaction.writing
-        run = state.runs.get(run_id)
-        if run is None or run.state.final or run.cancel_requested_at is not None:
-            return False
-        state.runs[run_id] = replace(run, cancel_requested_at=as_utc(at))
-        return True
+        asked = [
+            run
+            for run in _those(state, run_ids)
+            if not run.state.final and run.cancel_requested_at is None
+        ]
+        for run in asked:
+            state.runs[run.id] = replace(run, cancel_requested_at=as_utc(at))
+        return len(asked)
 
     def hold(self, *run_ids: str) -> tuple[Run, ...]:
         """The runs; there is one writer at a time, who holds all of them."""

@@ -11,6 +11,7 @@ from ..domain.queueing import Lease, QueueState
 from ..domain.runs import EventKind, Place, RunEvent, RunState
 from ..ports.storage import Store
 from .store_suite_run_samples import (
+    LONG,
     a_capacity,
     a_job,
     claim,
@@ -165,6 +166,81 @@ class ManySuite:
             QueueState.HELD,
             QueueState.READY,
         ]
+
+    def test_many_jobs_are_cancelled_by_what_they_are(self, store: Store) -> None:
+        claimed = with_claimed(store, "claimed")
+        names = [f"run-{n:04}" for n in range(MANY)]
+        with store.write() as unit:
+            unit.runs.add(*(a_run(name) for name in names))
+            unit.queue.add(*(a_job(name) for name in names))
+            unit.commit()
+        with store.write() as unit:
+            states = unit.queue.cancel(*reversed(names), "claimed", "unknown", names[0])
+            assert unit.queue.cancel() == {}
+            unit.commit()
+        assert states == {**dict.fromkeys(names, QueueState.READY), "claimed": QueueState.CLAIMED}
+        assert states_of(store, names[0], names[-1]) == [None, None]
+        assert job_of(store, "claimed") == replace(claimed, cancel_requested=True)
+
+    def test_keys_are_passed_on_when_many_jobs_are_cancelled_at_once(self, store: Store) -> None:
+        with_claimed(store, "claimed", key="m")
+        with_jobs(
+            store,
+            *(a_job(f"k-{n}", key="k") for n in range(4)),
+            a_job("l-0", key="l"),
+            a_job("l-1", key="l", state=QueueState.WAITING, ready_at=NOON),
+            a_job("m-1", key="m"),
+            a_job("m-2", key="m"),
+            a_job("other", key="n"),
+        )
+        with store.write() as unit:
+            states = unit.queue.cancel("k-2", "k-0", "k-1", "l-0", "claimed", "m-1")
+            unit.commit()
+        assert states["k-0"] is QueueState.READY
+        assert states["k-1"] is states["m-1"] is QueueState.HELD
+        assert states_of(store, "k-3", "l-1") == [QueueState.READY, QueueState.READY]
+        assert states_of(store, "claimed", "m-2", "other") == [
+            QueueState.CLAIMED,
+            QueueState.HELD,
+            QueueState.READY,
+        ]
+
+    def test_many_runs_are_asked_to_stop_at_once(self, store: Store) -> None:
+        runs = [a_run(f"run-{n:04}") for n in range(MANY)]
+        asked = a_run("asked", cancel_requested_at=NOON - LONG)
+        over = a_run("over", state=RunState.FAILED)
+        with_runs(store, asked, over)
+        ids = [run.id for run in runs]
+        with store.write() as unit:
+            unit.runs.add(*runs)
+            assert unit.runs.request_cancel([*ids, "asked", "over", "unknown"], NOON) == MANY
+            assert unit.runs.request_cancel([], NOON) == 0
+            unit.commit()
+        with store.read() as unit:
+            found = unit.runs.find([*ids, "asked", "over"])
+        assert list(found) == [
+            asked,
+            over,
+            *(replace(run, cancel_requested_at=NOON) for run in runs),
+        ]
+
+    def test_parts_of_many_runs_are_told(self, store: Store) -> None:
+        parents = [a_run(f"p-{n:04}", plan={"steps": []}) for n in range(MANY)]
+        # Their order is that of the runs, whatever that of their parents.
+        parts = [a_run(f"q-{MANY - n:04}", parent=parents[n].id, step="s") for n in range(MANY)]
+        parts.sort(key=lambda run: run.id)
+        deep = a_run("r", parent=parts[0].id, state=RunState.PENDING)
+        waits = a_run("s", parent=parents[0].id, state=RunState.PENDING)
+        with store.write() as unit:
+            unit.runs.add(*parents, *parts, deep, waits)
+            unit.commit()
+        ids = [run.id for run in parents]
+        with store.read() as unit:
+            assert list(unit.runs.parts([*ids, "unknown", ids[0]])) == [*parts, waits]
+            assert list(unit.runs.parts(ids, RunState.PENDING)) == [waits]
+            assert list(unit.runs.parts(ids, RunState.RUNNING)) == parts
+            assert list(unit.runs.parts(ids, RunState.FAILED)) == []
+            assert list(unit.runs.parts([])) == []
 
     def test_it_tells_whose_parts_are_live(self, store: Store) -> None:
         with_runs(

@@ -117,9 +117,9 @@ def put_back(store: Store, job: Job, **changes: Any) -> bool:
 def cancel(store: Store, run: str) -> QueueState | None:
     """Cancel and commit."""
     with store.write() as unit:
-        state = unit.queue.cancel(run)
+        states = unit.queue.cancel(run)
         unit.commit()
-    return state
+    return states.get(run)
 
 
 def job_of(store: Store, run: str) -> Job | None:

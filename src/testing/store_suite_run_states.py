@@ -69,17 +69,17 @@ class RunStateSuite:
         with_runs(store, *runs)
         for run in runs:
             with store.write() as unit:
-                assert unit.runs.request_cancel(run.id, NOON) is True
-                assert unit.runs.request_cancel(run.id, NOON + HOUR) is False
+                assert unit.runs.request_cancel([run.id], NOON) == 1
+                assert unit.runs.request_cancel([run.id], NOON + HOUR) == 0
                 unit.commit()
         assert self._get(store, *"ab") == [replace(run, cancel_requested_at=NOON) for run in runs]
         with store.write() as unit:
-            assert unit.runs.request_cancel("unknown", NOON) is False
+            assert unit.runs.request_cancel(["unknown"], NOON) == 0
 
     def test_a_run_that_is_to_stop_may_still_end_in_any_way(self, store: Store) -> None:
         with_runs(store, a_run())
         with store.write() as unit:
-            unit.runs.request_cancel("run-1", NOON)
+            unit.runs.request_cancel(["run-1"], NOON)
             assert unit.runs.finish(a_run(state=RunState.SUCCEEDED, finished_at=NOON)) == 1
             unit.commit()
         assert self._get(store, "run-1") == [

@@ -157,9 +157,9 @@ class RunStoreSuite:
         with store.write() as unit:
             names = [run.id for run in runs]
             assert unit.runs.begin(names, owner="there", at=NOON) == 0
+            assert unit.runs.request_cancel(names, NOON) == 0
             for name in names:
                 assert unit.runs.put_back(name) is False
-                assert unit.runs.request_cancel(name, NOON) is False
                 assert unit.runs.finish(a_run(name, state=RunState.FAILED)) == 0
             unit.commit()
         with store.read() as unit:

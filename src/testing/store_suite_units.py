@@ -142,7 +142,7 @@ class UnitOfWorkSuite:
             lambda unit: unit.runs.finish(a_run(state=RunState.FAILED)),
             lambda unit: unit.runs.begin(["run-1"], owner="here", at=NOON),
             lambda unit: unit.runs.put_back("run-1"),
-            lambda unit: unit.runs.request_cancel("run-1", NOON),
+            lambda unit: unit.runs.request_cancel(["run-1"], NOON),
             lambda unit: unit.runs.hold("run-1"),
             lambda unit: unit.queue.add(a_job()),
             lambda unit: unit.queue.claim(a_capacity()),

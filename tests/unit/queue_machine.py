@@ -196,7 +196,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(run=runs)
     def cancel(self, run: str) -> None:
         with self.store.write() as unit:
-            state = unit.queue.cancel(run)
+            state = unit.queue.cancel(run).get(run)
             unit.commit()
         expected = self.jobs.get(run)
         assert (state is None) is (expected is None)

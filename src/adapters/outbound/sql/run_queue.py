@@ -6,7 +6,7 @@ still held.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,12 +41,15 @@ _HELD_BY_LEASES = (
 )
 _PUT_BACK = update(RUN_QUEUE).where(*_HELD_BY_LEASES)
 _REMOVE = delete(RUN_QUEUE).where(*_HELD_BY_LEASES)
-_IN_STATE = (_QUEUED.run_id == bindparam("run"), _QUEUED.queue_state == bindparam("state"))
-_CHANGE = update(RUN_QUEUE).where(*_IN_STATE)
-_REMOVE_IN_STATE = delete(RUN_QUEUE).where(*_IN_STATE)
+_SOME = _JOBS.where(among(_QUEUED.run_id)).order_by(_QUEUED.run_id)
+_SAME = update(RUN_QUEUE).where(among(_QUEUED.run_id)).values(queue_state=_QUEUED.queue_state)
+_MARK_CANCELLED = update(RUN_QUEUE).where(among(_QUEUED.run_id), _QUEUED.queue_state == _CLAIMED)
+_REMOVE_WAITING = delete(RUN_QUEUE).where(among(_QUEUED.run_id), _QUEUED.queue_state != _CLAIMED)
+_FREE = update(RUN_QUEUE).where(_QUEUED.run_id == bindparam("run"), _QUEUED.queue_state == _HELD)
 _KEYS = select(_QUEUED.run_id, _QUEUED.job_key_digest).where(
     among(_QUEUED.run_id), _QUEUED.job_key_digest.is_not(None)
 )
+_KEYS_IN_USE = select(_QUEUED.job_key_digest).where(among(_QUEUED.job_key_digest)).distinct()
 _OF_KEY = _JOBS.where(
     _QUEUED.job_key_digest == bindparam("digest"), _QUEUED.queue_state == bindparam("state")
 ).order_by(_QUEUED.ranked_at, _QUEUED.run_id)
@@ -134,21 +137,28 @@ class SqlRunQueue:
             deleted += self._transaction.write(_REMOVE, _held_by(leases, some)).rowcount
         return deleted
 
-    def cancel(self, run_id: str) -> QueueState | None:
-        digest = self._lock_keys_of([run_id]).get(run_id)
-        # Between the question and the change another process may have changed the state: then the
-        # change finds nothing, and is made from the new state.
-        while (job := self.get(run_id)) is not None:
-            present = {"run": run_id, "state": job.state.value}
-            if job.state is QueueState.CLAIMED:
-                done = self._transaction.write(_CHANGE, {"cancel_requested": 1, **present})
-            else:
-                done = self._transaction.write(_REMOVE_IN_STATE, present)
-            if done.rowcount == 1:
-                if digest is not None and job.state is not QueueState.CLAIMED:
-                    self._pass_on(digest)
-                return job.state
-        return None
+    def cancel(self, *run_ids: str) -> Mapping[str, QueueState]:
+        keys = self._lock_keys_of(run_ids)
+        states: dict[str, QueueState] = {}
+        for some in some_at_a_time(run_ids):
+            # Held, so that what each of them is does not change before it is acted upon.
+            jobs = map(job_of, self._transaction.hold(_SOME, _SAME, {IDS: some}))
+            found = {job.run: job.state for job in jobs}
+            claimed = [run for run, state in found.items() if state is QueueState.CLAIMED]
+            if claimed:
+                self._transaction.write(_MARK_CANCELLED, {"cancel_requested": 1, IDS: claimed})
+            waiting = [run for run in found if run not in set(claimed)]
+            if waiting:
+                self._transaction.write(_REMOVE_WAITING, {IDS: waiting})
+            states |= found
+        gone = {run for run, state in states.items() if state is not QueueState.CLAIMED}
+        self._pass_on_all({digest for run, digest in keys.items() if run in gone})
+        return states
+
+    def _pass_on_all(self, digests: Collection[str]) -> None:
+        for some in some_at_a_time(digests):
+            for row in self._transaction.rows(_KEYS_IN_USE, {IDS: some}):
+                self._pass_on(row.job_key_digest)
 
     def _state_of_new(self, job: Job, digest: str) -> QueueState:
         if self._is_had(digest):
@@ -185,7 +195,7 @@ class SqlRunQueue:
             return
         for row in self._first_of_key(digest, _HELD):
             freed = {"queue_state": self._freed(job_of(row)).value}
-            self._transaction.write(_CHANGE, {**freed, "run": row.run_id, "state": _HELD})
+            self._transaction.write(_FREE, {**freed, "run": row.run_id})
             self._ring()
 
     def _ring(self) -> None:

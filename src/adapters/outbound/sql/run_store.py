@@ -20,6 +20,8 @@ _IS_LIVE = or_(*(RUNS.c.run_state == state for state in _LIVE))
 
 _ONE = select(*RUN_COLUMNS).where(RUNS.c.run_id == bindparam("run"))
 _SOME = select(*RUN_COLUMNS).where(among(RUNS.c.run_id)).order_by(RUNS.c.run_id)
+_PARTS = select(*RUN_COLUMNS).where(among(RUNS.c.parent_id))
+_PARTS_IN_STATE = _PARTS.where(RUNS.c.run_state == bindparam("state"))
 _SAME = update(RUNS).where(among(RUNS.c.run_id)).values(run_state=RUNS.c.run_state)
 _PLACES = select(
     RUNS.c.run_id,
@@ -37,6 +39,9 @@ _BEGIN = (
 )
 _PUT_BACK = update(RUNS).where(
     RUNS.c.run_id == bindparam("run"), RUNS.c.run_state == RunState.RUNNING.value
+)
+_REQUEST_CANCEL = update(RUNS).where(
+    among(RUNS.c.run_id), _IS_LIVE, RUNS.c.cancel_requested_at.is_(None)
 )
 _HAVING_LIVE_PARTS = (
     select(RUNS.c.parent_id).where(among(RUNS.c.parent_id), RUNS.c.run_state.in_(_LIVE)).distinct()
@@ -85,6 +90,15 @@ class SqlRunStore:
         statement = page_of_runs(self._transaction, wanted)
         return [run_of(row) for row in self._transaction.rows(statement)]
 
+    def parts(self, parents: Collection[str], state: RunState | None = None) -> Sequence[Run]:
+        statement, values = _PARTS, {}
+        if state is not None:
+            statement, values = _PARTS_IN_STATE, {"state": state.value}
+        found: list[Run] = []
+        for some in some_at_a_time(parents):
+            found += map(run_of, self._transaction.rows(statement, {**values, IDS: some}))
+        return sorted(found, key=lambda run: run.id)
+
     def begin(self, run_ids: Collection[str], *, owner: str, at: datetime) -> int:
         begun = 0
         for some in some_at_a_time(run_ids):
@@ -100,13 +114,12 @@ class SqlRunStore:
         rows = [{"run_id": run.id, **outcome_row(run)} for run in runs]
         return self._transaction.update_many(RUNS, ("run_id",), rows, _IS_LIVE)
 
-    def request_cancel(self, run_id: str, at: datetime) -> bool:
-        statement = update(RUNS).where(
-            RUNS.c.run_id == run_id,
-            RUNS.c.run_state.in_(_LIVE),
-            RUNS.c.cancel_requested_at.is_(None),
-        )
-        return self._transaction.write(statement, {"cancel_requested_at": at}).rowcount == 1
+    def request_cancel(self, run_ids: Collection[str], at: datetime) -> int:
+        asked = 0
+        for some in some_at_a_time(run_ids):
+            values = {"cancel_requested_at": at, IDS: some}
+            asked += self._transaction.write(_REQUEST_CANCEL, values).rowcount
+        return asked
 
     def hold(self, *run_ids: str) -> Sequence[Run]:
         found: list[Run] = []
