@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from ..domain.errors import ConflictError
+from ..domain.errors import Category, LoadError
 from ..domain.queueing import DEFAULT_POOL, Capacity, Job, QueueState
 from ..ports.storage import Store
 from .store_suite_run_samples import (
@@ -36,7 +36,8 @@ THREADS = 8
 class QueueThreadsSuite:
     """Subclasses give a fixture ``store``: a fresh one, ready for use by many threads.
 
-    A store may end a unit of work by a ConflictError for another one's sake: it is done again.
+    A store may end a unit of work for another one's sake, or because it has waited too long: it is
+    done again.
     """
 
     def test_each_job_is_claimed_once_and_limits_hold(self, store: Store) -> None:
@@ -196,5 +197,8 @@ def _again(work: Callable[[], T], held: _Held | None = None) -> T:
     while True:
         try:
             return work()
-        except ConflictError:
+        except LoadError as error:
+            # Who has waited as long as it may, while others went first, waits again as well.
+            if error.category is not Category.TRANSIENT:
+                raise
             held.ended()
