@@ -72,13 +72,18 @@ class Scope:
         for number, part in enumerate(found.path):
             if not isinstance(whole, Mapping) or part not in whole:
                 place = ".".join((found.name, *found.path[:number]))
-                there = ", ".join(map(str, whole)) if isinstance(whole, Mapping) else "no fields"
                 raise ValidationError(
-                    f"{value} asks for {part!r}, which {place} does not have",
-                    hint=f"it has {there}",
+                    f"{value} asks for {part!r}, which {place} does not have", hint=_there(whole)
                 )
             whole = whole[part]
         return whole
+
+
+def _there(whole: Any) -> str:
+    if whole is None:
+        return "it returned nothing, or what is no JSON value: its own warnings tell"
+    names = ", ".join(map(str, whole)) if isinstance(whole, Mapping) else "no fields"
+    return f"it has {names}"
 
 
 def reference(value: Any) -> Reference | None:

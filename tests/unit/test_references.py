@@ -64,6 +64,11 @@ def test_a_part_that_is_not_there_is_named(value: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_a_step_that_returned_nothing_is_told_from_one_without_that_part() -> None:
+    with pytest.raises(ValidationError, match="it returned nothing, or what is no JSON value"):
+        Scope({}, lambda _name: None).resolve("${steps.count.rows}")
+
+
 @pytest.mark.parametrize(
     ("text", "holds"),
     [
