@@ -16,10 +16,16 @@ def lease_lost(run_id: str) -> LeaseLostError:
     )
 
 
-def cancelled(run_id: str, pipeline: str, step: str | None = None) -> SpineError:
-    """What a run that was cancelled says of itself."""
+def cancelled(
+    run_id: str, pipeline: str, step: str | None = None, *, killed_after: float | None = None
+) -> SpineError:
+    """What a run that was cancelled says of itself.
+
+    ``killed_after`` are the seconds that it was given to end by itself, if it did not.
+    """
+    killed = "" if killed_after is None else f", and killed: it did not end in {killed_after:g} s"
     return SpineError(
-        "the run was cancelled",
+        f"the run was cancelled{killed}",
         category=Category.TRANSIENT,
         hint=f"spine runs retry {run_id} goes on with it",
         retryable=False,

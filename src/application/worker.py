@@ -277,7 +277,7 @@ class Worker:
             if known.cancel_requested:
                 flight.cancel_since = flight.cancel_since or now
                 if now >= flight.cancel_since + self._options.grace:
-                    return cancelled(job.run, job.pipeline)
+                    return cancelled(job.run, job.pipeline, killed_after=self._options.grace)
         if flight.begun is None and self._execution.begun(job.run):
             flight.begun = now
         if flight.begun is None and now >= flight.since + _LONGEST_START:

@@ -97,7 +97,10 @@ def test_a_cancelled_run_that_does_not_listen_is_killed(place: Place) -> None:
         pid = place.noted(deaf, "begun")
         place.application.cancel_run()(deaf)
 
-        assert place.ended(deaf).state is RunState.CANCELLED
+        ended = place.ended(deaf)
+        assert ended.state is RunState.CANCELLED
+        assert ended.error is not None
+        assert "killed: it did not end in" in ended.error.message
         wait_for("end of its process", lambda: gone(pid))
         assert place.ended(place.submit("w.quick")).state is RunState.SUCCEEDED
 
