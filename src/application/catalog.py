@@ -157,6 +157,7 @@ class Catalog:
         """
         _check_names(graph, [*given, *later])
         for step in graph.steps:
+            _check_list(graph, step, given)
             if step.pipeline is None:
                 continue
             _refuse_secrets(graph, step, self._secrets_of(step))
@@ -278,6 +279,18 @@ def _refuse_secrets(graph: Workflow, step: Step, places: Iterable[Place]) -> Non
                 "secrets are never stored",
                 hint="give the place where it is kept instead: env:NAME or file:PATH",
             )
+
+
+def _check_list(graph: Workflow, step: Step, given: Mapping[str, Any]) -> None:
+    """That a step gets a list, where it is done for each item of a parameter that is known."""
+    name = _input(step.each)
+    if name is not None and name in given and not isinstance(given[name], list | tuple):
+        raise ValidationError(
+            f"wrong parameters for workflow {graph.name}: {name} is no list, and step "
+            f"{step.name!r} is done for each of its items",
+            hint=f"give a list; on a command line: -p '{name}:=[...]', with JSON in it",
+            metadata={"parameters": {name: "is no list"}},
+        )
 
 
 def _check_names(graph: Workflow, given: Collection[str]) -> None:

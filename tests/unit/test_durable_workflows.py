@@ -364,3 +364,17 @@ def test_a_value_that_a_workflow_passes_on_is_judged_when_it_is_submitted() -> N
 
     with pytest.raises(ValidationError, match="whole number"):
         house.submit("t.outer", {"m": "many"})
+
+
+@pytest.mark.parametrize("items", ["1,2", {"a": 1}, 3, None])
+def test_what_is_no_list_is_refused_before_anything_is_done(items: Any) -> None:
+    flow = workflow("t.flow", Step("one", "t.item", {"i": "${item}"}, each="${items}"))
+    summed = workflow("t.sums", Step("sum", total, {"values": "${item}"}, each="${items}"))
+    outer = workflow("t.outer", Step("in", "t.flow", {"items": "${given}"}))
+    house = DurableHouse(item, lister, flow, summed, outer)
+
+    for name, key in (("t.flow", "items"), ("t.sums", "items"), ("t.outer", "given")):
+        with pytest.raises(ValidationError, match="is no list, and step") as raised:
+            house.submit(name, {key: items})
+        assert "items:=[...]" in str(raised.value)
+    assert house.runs() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
@@ -29,7 +30,12 @@ Week = Annotated[
 Tier = Annotated[str | None, typer.Option("--tier", help="Tier: T1, T2 or OTC.", metavar="CODE")]
 Parameters = Annotated[
     list[str] | None,
-    typer.Option("--param", "-p", help="A parameter; repeat it for more.", metavar="KEY=VALUE"),
+    typer.Option(
+        "--param",
+        "-p",
+        help="A parameter; repeat it for more. KEY:=VALUE is JSON, as for a list.",
+        metavar="KEY=VALUE",
+    ),
 ]
 RunId = Annotated[
     str,
@@ -132,12 +138,31 @@ def pairs(texts: Sequence[str], option: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for text in texts:
         name, mark, value = text.partition("=")
-        if not mark or not name.strip():
+        if not mark or not name.strip(" :"):
             raise ValidationError(
                 f"{option} {text!r} is not of the form key=value",
                 hint=f"write it as {option} key=value",
             )
         found[name.strip()] = value
+    return found
+
+
+def parameters(texts: Sequence[str]) -> dict[str, Any]:
+    """The values of -p: texts, and for ``key:=value`` what the JSON text stands for."""
+    found: dict[str, Any] = {}
+    for key, value in pairs(texts, "-p").items():
+        name = key.removesuffix(":").rstrip()
+        if name == key:
+            found[name] = value
+            continue
+        try:
+            found[name] = json.loads(value)
+        except ValueError as error:
+            raise ValidationError(
+                f"the value of -p {name}:= is no JSON: {error}",
+                hint=f"""write it like -p '{name}:=["a", "b"]', or as text: -p {name}=a""",
+                cause=error,
+            ) from error
     return found
 
 

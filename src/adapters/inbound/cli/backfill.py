@@ -89,7 +89,7 @@ def create(
             pipeline=pipeline,
             first=times.day(first, "--from"),
             last=times.day(last, "--to"),
-            parameters=asking.pairs(parameter or [], "-p"),
+            parameters=asking.parameters(parameter or []),
             only=_states(only or []),
             max_active=max_active,
             force=force,

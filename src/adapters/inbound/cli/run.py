@@ -41,7 +41,7 @@ def run(
         services: CliServices | None = None
         try:
             refuse(context.args)
-            parameters = asking.pairs(parameter or [], "-p")
+            parameters = asking.parameters(parameter or [])
             services = asking.services(context)
             outcome = _run(services, name, parameters, force, json)
         except SpineError as error:

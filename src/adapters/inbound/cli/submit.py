@@ -65,7 +65,7 @@ def submit(
         refuse(context.args)
         asked = Submission(
             name,
-            asking.pairs(parameter or [], "-p"),
+            asking.parameters(parameter or []),
             force=force,
             request=request_id,
             priority=priority,

@@ -62,7 +62,7 @@ def upload(
         from ....application.submissions import Submission
 
         refuse(context.args)
-        given = asking.pairs(parameter or [], "-p")
+        given = asking.parameters(parameter or [])
         asked = Submission(pipeline, given, force=force, request=request_id)
         services = asking.services(context)
         bring = services.bring_file()
