@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import Enum
 
 from ..domain.errors import ConfigurationError, ValidationError
@@ -14,12 +13,11 @@ from ..domain.runs import EventKind, Run, RunEvent, RunFilter, RunState, Trigger
 from ..ports.runtime import Clock, Ids
 from ..ports.storage import Store, UnitOfWork
 from .catalog import Catalog
+from .done_before import take_over
 from .lifecycle import Lifecycle
-from .planned_runs import NewRuns
 from .read_runs import run_not_found
 from .submissions import Prepared, Submission, prepared
 from .unit_attempts import typed_errors, undisturbed
-from .workflow_moves import MOST_ITEMS
 
 
 class Extent(Enum):
@@ -70,9 +68,7 @@ class RetryRun:
             if item.plan is None:
                 unit.queue.add(replace(item.job, ranked_at=at))
             else:
-                begun = self._take_over(unit, old, item, again, at)
-                self.lifecycle.progression.begin(unit, *begun)
-                self.lifecycle.progression.advance(unit, item.run.id)
+                self._go_on(unit, old, item.run, item.plan, again)
             run = unit.runs.get(item.run.id) or item.run
             unit.commit()
         return run
@@ -103,63 +99,14 @@ class RetryRun:
                 cause=error,
             ) from error
 
-    def _take_over(
-        self, unit: UnitOfWork, old: Run, item: Prepared, again: set[str], at: datetime
-    ) -> list[Run]:
-        """Steps that were done are done in the new run as well, by reference to the old one.
-
-        What is answered are workflows that begin inside it.
-        """
-        assert item.plan is not None  # noqa: S101  # only workflows have steps
-        new = NewRuns()
-        begun: list[Run] = []
-        for step in item.plan.steps:
-            if step.name in again:
-                continue
-            before = unit.runs.list(RunFilter(parent=old.id, step=step.name, limit=MOST_ITEMS))
-            if not any(run.state is RunState.SUCCEEDED for run in before):
-                continue
-            for run in reversed(before):
-                if run.state is RunState.SUCCEEDED:
-                    reused = self._reused(item.run, run, at)
-                    event = RunEvent(reused.id, EventKind.REUSED, at, detail={"run": run.id})
-                    new.store(reused, event)
-                    continue
-                once_more = self._item(item, step, run, at)
-                if not new.queue(once_more, step, at):
-                    begun.append(once_more)
-        new.write(unit)
-        return begun
-
-    def _item(self, item: Prepared, step: PlannedStep, old: Run, at: datetime) -> Run:
-        """An item of a step again, of which others were done."""
-        return Run(
-            self.ids.new(),
-            step.pipeline,
-            old.parameters,
-            RunState.PENDING,
-            at,
-            parent=item.run.id,
-            step=step.name,
-            item=old.item,
-            trigger=Trigger.WORKFLOW,
-            partition=old.partition,
-            force=item.run.force,
-            plan=None if step.plan is None else step.plan.to_dict(),
-        )
-
-    def _reused(self, parent: Run, done: Run, at: datetime) -> Run:
-        return replace(
-            done,
-            id=self.ids.new(),
-            parent=parent.id,
-            created_at=at,
-            trigger=Trigger.WORKFLOW,
-            attempt=0,
-            owner=None,
-            retry_of=done.id,
-            warnings=(*done.warnings, f"done by run {done.id}"),
-        )
+    def _go_on(self, unit: UnitOfWork, old: Run, new: Run, plan: Plan, again: set[str]) -> None:
+        """Take over what was done, and begin with the rest."""
+        taken = take_over(unit, self.ids, old, new, plan, again)
+        progression = self.lifecycle.progression
+        progression.begin(unit, *taken.fresh)
+        # Where everything was done, what is around it follows.
+        for level in reversed(taken.levels):
+            progression.advance(unit, *(run.id for run in level))
 
 
 def _check(old: Run, extent: Extent, from_step: str | None) -> None:

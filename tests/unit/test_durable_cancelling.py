@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from counted_statements import counted
 from durable_house import LEASE, DurableHouse
-from sqlalchemy import Engine, event
 
 from market_spine import Result, RunContext, Step, pipeline, workflow
 from market_spine.adapters.outbound.sql.store import SqlStore
@@ -46,21 +44,6 @@ OUTER = workflow(
 PLAIN = workflow("c.plain", Step("many", "c.one", {"n": "${item}"}, each="${list}"))
 KEYED = workflow("c.keys", Step("many", "c.keyed", {"n": "${item}"}, each="${list}"))
 THINGS = (one, keyed, INNER, MIDDLE, OUTER, PLAIN, KEYED)
-
-
-@contextmanager
-def counted() -> Iterator[list[str]]:
-    """The statements of all SQL stores meanwhile."""
-    statements: list[str] = []
-
-    def note(_: object, __: object, statement: str, *___: object) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
 
 def claimed(house: DurableHouse, jobs: int) -> list[Job]:
