@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from counted_statements import counted
 from sqlalchemy import ClauseElement, Connection, event, select
 
-from market_spine.adapters.outbound.sql import run_bounds
+from market_spine.adapters.outbound.sql import json_text, run_bounds, run_rows
 from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.run_journal import SqlRunJournal
 from market_spine.adapters.outbound.sql.schema_runs import RUN_QUEUE, RUNS
@@ -229,3 +230,47 @@ def test_where_db2_tells_no_zone_it_follows_from_our_clock(minutes: int) -> None
     for _ in range(2):
         assert abs(dialect.now(server) - datetime.now(UTC)) < MINUTE  # type: ignore[arg-type]  # as much of a connection as is asked
     assert len(server.asked) == 3, "it is asked for its zone once"
+
+
+def test_rows_that_are_many_are_sent_while_they_are_made(store: SqlStore) -> None:
+    """What is made before anything is sent is silence to a database, which ends it."""
+    sent: list[int] = []
+
+    def lines() -> Iterator[RunEvent]:
+        for number in range(2500):
+            sent.append(sum("INSERT INTO run_events" in text for text in statements))
+            yield RunEvent("run-1", EventKind.CLAIMED, NOON, attempt=number)
+
+    with_runs(store, a_run("run-1"))
+    with counted() as statements, store.write() as unit:
+        unit.journal.record(lines())
+        unit.commit()
+
+    assert sent == [0] * 1000 + [1] * 1000 + [2] * 500
+
+
+def test_a_plan_that_many_runs_share_is_written_out_once(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    def to_text(value: Any, what: str) -> str:
+        written.append(what)
+        return json_text.to_text(value, what)
+
+    monkeypatch.setattr(run_rows, "to_text", to_text)
+    plan = {"steps": [], "attached_to": None, "priority": 0}
+    runs = [a_run(f"run-{n}", plan=plan) for n in range(3)]
+    with store.write() as unit:
+        unit.runs.add(*runs, a_run("run-3", plan={}))
+        unit.commit()
+
+    assert [what for what in written if "plan" in what] == [
+        "the plan of run run-0",
+        "the plan of run run-3",
+    ]
+    with store.read() as unit:
+        assert [run.plan for run in unit.runs.find([f"run-{n}" for n in range(4)])] == [
+            *[plan] * 3,
+            {},
+        ]

@@ -36,8 +36,7 @@ class SqlRunJournal:
         self._transaction = transaction
 
     def record(self, events: Iterable[RunEvent]) -> None:
-        rows = [_event_row(event) for event in events]
-        self._transaction.insert_many(RUN_EVENTS, rows)
+        self._transaction.insert_many(RUN_EVENTS, map(_event_row, events))
 
     def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[RunEvent]:
         columns = RUN_EVENTS.c

@@ -66,7 +66,7 @@ class SqlRunQueue:
         return self._transaction.dialect.now(self._transaction.reading)
 
     def add(self, *jobs: Job) -> Sequence[Job]:
-        free = [row_of(job) for job in jobs if job.key is None]
+        free = (row_of(job) for job in jobs if job.key is None)
         self._transaction.insert_many(RUN_QUEUE, free)
         digests = {job.key: key_digest(job.key) for job in jobs if job.key is not None}
         self._lock(digests.values())

@@ -13,8 +13,14 @@ from .json_text import from_text, to_text
 from .schema_runs import RUNS
 
 
-def new_row(run: Run) -> dict[str, Any]:
-    """All columns of a run."""
+def new_row(run: Run, plans: dict[int, str]) -> dict[str, Any]:
+    """All columns of a run.
+
+    ``plans`` are texts of plans by their identity: runs that are added together often share one.
+    """
+    plan = None
+    if run.plan is not None and (plan := plans.get(id(run.plan))) is None:
+        plan = plans[id(run.plan)] = to_text(run.plan, f"the plan of run {run.id}")
     return {
         "run_id": run.id,
         "pipeline": run.pipeline,
@@ -26,7 +32,7 @@ def new_row(run: Run) -> dict[str, Any]:
         "item_no": run.item,
         "attempt_no": run.attempt,
         "forced": int(run.force),
-        "plan_json": _optional(run.plan, f"the plan of run {run.id}"),
+        "plan_json": plan,
         "retry_of_id": run.retry_of,
         "backfill_id": run.backfill,
         "cancel_requested_at": run.cancel_requested_at,

@@ -62,7 +62,8 @@ class SqlRunStore:
         self._transaction = transaction
 
     def add(self, *runs: Run, request: str | None = None) -> None:
-        self._transaction.insert_many(RUNS, [new_row(run) for run in runs])
+        plans: dict[int, str] = {}
+        self._transaction.insert_many(RUNS, (new_row(run, plans) for run in runs))
         if request is not None:
             asked = {"request_id": request, "run_id": runs[0].id}
             self._transaction.write(insert(RUN_REQUESTS), asked)
@@ -111,7 +112,7 @@ class SqlRunStore:
         return self._transaction.write(_PUT_BACK, values).rowcount == 1
 
     def finish(self, *runs: Run) -> int:
-        rows = [{"run_id": run.id, **outcome_row(run)} for run in runs]
+        rows = ({"run_id": run.id, **outcome_row(run)} for run in runs)
         return self._transaction.update_many(RUNS, ("run_id",), rows, _IS_LIVE)
 
     def request_cancel(self, run_ids: Collection[str], at: datetime) -> int:

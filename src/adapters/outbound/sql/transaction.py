@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import polars as pl
@@ -91,8 +92,12 @@ class SqlTransaction:
             require_fitting(statement.table, values)
         return self.writing.execute(statement, values)
 
-    def insert_many(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows, which all name the same columns, in their order."""
+    def insert_many(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Insert rows, which all name the same columns, in their order.
+
+        Rows that are made while they are asked for are never all there at once, and what a
+        database takes for silence is the time that some of them take.
+        """
         connection = self.writing
         for some in _portions(rows):
             require_fitting(table, some)
@@ -102,7 +107,7 @@ class SqlTransaction:
         self,
         table: Table,
         keys: tuple[str, ...],
-        rows: Sequence[Mapping[str, Any]],
+        rows: Iterable[Mapping[str, Any]],
         condition: ColumnElement[bool],
     ) -> int:
         """Write each row where its ``keys`` are and the condition holds; how many were changed."""
@@ -157,6 +162,7 @@ class SqlTransaction:
         self._fetching.clear()
 
 
-def _portions(rows: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
-    for start in range(0, len(rows), _ROWS_A_STATEMENT):
-        yield rows[start : start + _ROWS_A_STATEMENT]
+def _portions(rows: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    left = iter(rows)
+    while some := list(islice(left, _ROWS_A_STATEMENT)):
+        yield some
