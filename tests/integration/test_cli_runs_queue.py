@@ -53,6 +53,8 @@ def test_a_submitted_run_waits_for_a_worker_and_says_what_to_do(queue: Spine) ->
     assert (shown["state"], shown["attempt"], shown["job"]) == ("SUCCEEDED", 1, None)
     assert [event["kind"] for event in shown["events"]] == ["SUBMITTED", "CLAIMED", "SUCCEEDED"]
     assert [line["text"] for line in shown["log"]] == ["said x"]
+    few = queue("runs", "show", run["id"][:5], code=3)
+    assert "a part of an id has 6 characters at least" in few.err
 
 
 def test_the_same_request_is_the_same_run(queue: Spine) -> None:

@@ -44,9 +44,11 @@ def find(reader: RunReader, text: str) -> Run:
     except ValidationError as error:
         if "resource" not in error.context.metadata:
             raise
+        short_of = f"; a part of an id has {_LEAST} characters at least"
         raise ValidationError(
             error.message,
-            hint=f"{command('runs list')} shows which there are",
+            hint=f"{command('runs list')} shows which there are"
+            + (short_of if len(text) < _LEAST else ""),
             context=error.context,
             cause=error,
         ) from error
