@@ -141,6 +141,8 @@ def _make_ready(transaction: SqlTransaction) -> datetime:
     found = sorted(row.run_id for row in transaction.rows(due, {"now": now}))
     if found:
         transaction.write(_MAKE_READY, {"queue_state": _READY, IDS: found})
+        # Where nothing is passed over it may have waited for others.
+        now = transaction.dialect.now(transaction.writing)
     return now
 
 
