@@ -21,7 +21,7 @@ _IS_LIVE = or_(*(RUNS.c.run_state == state for state in _LIVE))
 _ONE = select(*RUN_COLUMNS).where(RUNS.c.run_id == bindparam("run"))
 _SOME = select(*RUN_COLUMNS).where(among(RUNS.c.run_id)).order_by(RUNS.c.run_id)
 _PARTS = select(*RUN_COLUMNS).where(among(RUNS.c.parent_id))
-_PARTS_IN_STATE = _PARTS.where(RUNS.c.run_state == bindparam("state"))
+_PARTS_IN = {state: _PARTS.where(RUNS.c.run_state == state.value) for state in RunState}
 _SAME = update(RUNS).where(among(RUNS.c.run_id)).values(run_state=RUNS.c.run_state)
 _PLACES = select(
     RUNS.c.run_id,
@@ -92,12 +92,10 @@ class SqlRunStore:
         return [run_of(row) for row in self._transaction.rows(statement)]
 
     def parts(self, parents: Collection[str], state: RunState | None = None) -> Sequence[Run]:
-        statement, values = _PARTS, {}
-        if state is not None:
-            statement, values = _PARTS_IN_STATE, {"state": state.value}
+        statement = _PARTS if state is None else _PARTS_IN[state]
         found: list[Run] = []
         for some in some_at_a_time(parents):
-            found += map(run_of, self._transaction.rows(statement, {**values, IDS: some}))
+            found += map(run_of, self._transaction.rows(statement, {IDS: some}))
         return sorted(found, key=lambda run: run.id)
 
     def begin(self, run_ids: Collection[str], *, owner: str, at: datetime) -> int:
