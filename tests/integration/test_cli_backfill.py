@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,11 @@ def test_a_backfill_is_paused_resumed_and_cancelled(queue: Spine) -> None:
         "FAILED": 0,
         "CANCELLED": 5,
     }
+    next_step = queue("backfill", "show", "last").out.splitlines()[-1]
+    assert next_step.startswith("next: spine backfill create queue.day --from 2026-01-05")
+    assert next_step.endswith(" --only missing")
+    again = queue(*shlex.split(next_step)[2:], "--dry-run", "--json").json()
+    assert len(again["wanted"]) == 5
     assert "is CANCELLED" in queue("backfill", "cancel", "last").out
     assert "CANCELLED" in queue("backfill", "resume", "last", code=2).err
 

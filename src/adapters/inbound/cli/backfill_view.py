@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -233,14 +234,24 @@ def _tell_failed(backfill: Backfill, counts: Mapping[PartState, int], *, every: 
     failed = counts.get(PartState.FAILED, 0)
     if failed > _FAILED and not every:
         output.say(f"{failed - _FAILED:,} more have failed; --parts shows all")
-    if failed and backfill.state.final:
-        parameters = sorted(backfill.parameters.items())
-        given = (f" -p {quote(f'{name}={value}')}" for name, value in parameters)
+    # What was cancelled was not done, and is missing.
+    left = {"failed": failed, "missing": counts.get(PartState.CANCELLED, 0)}
+    if any(left.values()) and backfill.state.final:
         words = (
             f"backfill create {backfill.pipeline} --from {backfill.first} "
-            f"--to {backfill.last}{''.join(given)} --only failed"
+            f"--to {backfill.last}{_given(backfill.parameters)} "
+            f"--only {','.join(name for name, count in left.items() if count)}"
         )
         output.say(f"next: {command(words)}", whole=True)
+
+
+def _given(parameters: Mapping[str, Any]) -> str:
+    """Parameters as a command line gives them."""
+    written = (
+        f"{name}={value}" if isinstance(value, str) else f"{name}:={json.dumps(value)}"
+        for name, value in sorted(parameters.items())
+    )
+    return "".join(f" -p {quote(text)}" for text in written)
 
 
 def _show_surveyed(title: str, items: Sequence[Surveyed]) -> None:
