@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 
 import polars as pl
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from market_spine.adapters.outbound.sql.fitting import require_fitting
 from market_spine.adapters.outbound.sql.json_text import from_text, to_text
 from market_spine.adapters.outbound.sql.row_frames import conform
 from market_spine.adapters.outbound.sql.row_tables import row_table
+from market_spine.adapters.outbound.sql.schema_runs import RUNS
 from market_spine.adapters.outbound.sql.sqlite_values import restored_frame, stored_frame
 from market_spine.domain.errors import LoadError
 from market_spine.testing.store_suite_samples import volume_rows
@@ -133,3 +136,15 @@ def test_days_beyond_a_week_keep_their_order_as_text() -> None:
     stored = stored_frame(series.to_frame()).to_series()
     assert stored.is_sorted()
     assert stored[0] == "2025-12-28"
+
+
+class Named(StrEnum):
+    LONG = "x" * 201
+
+
+@pytest.mark.parametrize("text", [Named.LONG, "x" * 201, "a\0b", "é" * 101])
+def test_a_text_that_does_not_fit_is_refused_of_whatever_class_it_is(text: str) -> None:
+    fitting, not_fitting = {"pipeline": "a.b"}, {"pipeline": text}
+    require_fitting(RUNS, fitting)
+    with pytest.raises(LoadError, match=r"runs\.pipeline"):
+        require_fitting(RUNS, [fitting, not_fitting])

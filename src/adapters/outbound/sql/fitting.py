@@ -31,7 +31,7 @@ def require_fitting(
         if name not in lengths:
             continue
         length = lengths[name]
-        texts = [text for row in rows if (text := row[name]).__class__ is str]
+        texts = [text for row in rows if isinstance(text := row[name], str)]
         # Together first: most are plain and short, and a look at each is what a small row costs.
         whole = "".join(texts)
         longest = max(map(len, texts), default=0)
