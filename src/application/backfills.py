@@ -285,11 +285,27 @@ def _chosen(
                 f"{name} is given for each partition", hint="give --from and --to instead"
             )
         if name in space.values:
-            items = value.split(",") if isinstance(value, str) else list(value)
-            chosen[name] = [str(item).strip() for item in items]
+            chosen[name] = _values(name, value)
         else:
             given[name] = value
     return chosen, given
+
+
+def _values(name: str, value: Any) -> list[str]:
+    """The values of a parameter that names partitions; none for one that is not given."""
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",")]
+    items = value if isinstance(value, list | tuple) else [value]
+    for item in items:
+        if item is None or isinstance(item, Mapping | list | tuple):
+            raise ValidationError(
+                f"{name} is given as {type(item).__name__}, which names no partition",
+                hint=f"give -p {name}=A,B,...",
+                metadata={"parameters": {name: "names no partition"}},
+            )
+    return [str(item).strip() for item in items]
 
 
 def _require_same(found: Backfill, request: BackfillRequest) -> None:

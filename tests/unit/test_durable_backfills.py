@@ -323,3 +323,29 @@ def test_a_backfill_that_does_not_exist_is_named(house: DurableHouse) -> None:
     for ask in (house.control_backfill.pause, house.backfills.get):
         with pytest.raises(ValidationError, match="no backfill nowhere"):
             ask("nowhere")
+
+
+@pytest.mark.parametrize("value", [{}, {"a": "A"}, [None], ["A", None], [["A"]], [{}]])
+def test_what_names_no_partition_is_refused(house: DurableHouse, value: Any) -> None:
+    with pytest.raises(ValidationError, match=r"symbol is given as .*, which names no partition"):
+        house.create_backfill(request(parameters={"symbol": value}))
+    assert house.backfills.list() == []
+
+
+@pytest.mark.parametrize(
+    ("value", "named"), [("A, B", ["A", "B"]), (["A", "B"], ["A", "B"]), (1, ["1"]), ([1], ["1"])]
+)
+def test_values_that_name_partitions_are_given_in_many_ways(
+    house: DurableHouse, value: Any, named: list[str]
+) -> None:
+    made, _ = house.create_backfill(request(last=MONDAY, parameters={"symbol": value}))
+    assert list(states(house, made.id)) == [f"{MONDAY}/{name}" for name in named]
+
+
+def test_a_value_that_is_null_is_one_that_is_not_given(house: DurableHouse) -> None:
+    made, _ = house.create_backfill(
+        request(pipeline="b.weekly", last=MONDAY, parameters={"tier": None})
+    )
+    assert list(states(house, made.id)) == [f"{MONDAY}/T1", f"{MONDAY}/T2"]
+    with pytest.raises(ValidationError, match="no symbol is given"):
+        house.create_backfill(request(parameters={"symbol": None}))

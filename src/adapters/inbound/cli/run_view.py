@@ -102,7 +102,7 @@ def _facts(run: Run, job: Job | None, progress: Progress | None) -> Iterator[tup
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     if len(text) <= _RETURNED:
         return text
     return f"{text[:_RETURNED]}... ({len(text):,} characters, --json shows all)"
