@@ -85,7 +85,7 @@ class BackfillProgression:
             trigger=Trigger.BACKFILL,
             partition=part.partition,
             force=backfill.force,
-            plan=None if step.plan is None else step.plan.to_dict(),
+            plan=None if step.plan is None else step.plan.document,
             backfill=backfill.id,
         )
 

@@ -139,7 +139,7 @@ def _once_more(ids: Ids, parent: Run, step: PlannedStep, old: Run) -> Run:
         trigger=Trigger.WORKFLOW,
         partition=old.partition,
         force=parent.force,
-        plan=None if step.plan is None else step.plan.to_dict(),
+        plan=None if step.plan is None else step.plan.document,
     )
 
 

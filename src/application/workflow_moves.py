@@ -32,7 +32,6 @@ class WorkflowMoves:
     new: NewRuns
     at: datetime
     _outputs: dict[str, Any] = field(default_factory=dict)
-    _plans: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def note_outputs(self, ended: Iterable[Run]) -> None:
         """What steps returned that have just ended: it need not be asked of the store."""
@@ -146,16 +145,8 @@ class WorkflowMoves:
             trigger=Trigger.WORKFLOW,
             partition=filled(step.partition, parameters),
             force=self.run.force,
-            plan=self._plan_of(step),
+            plan=None if step.plan is None else step.plan.document,
         )
-
-    def _plan_of(self, step: PlannedStep) -> Mapping[str, Any] | None:
-        """The plan of a workflow that is a step: one for all items."""
-        if step.plan is None:
-            return None
-        if step.name not in self._plans:
-            self._plans[step.name] = step.plan.to_dict()
-        return self._plans[step.name]
 
     def _parameters(self, step: PlannedStep, item: Any = None) -> dict[str, Any]:
         scope = self._scope(item)

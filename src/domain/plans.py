@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from .errors import ValidationError
@@ -76,7 +77,7 @@ class PlannedStep:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """Steps in an order that respects ``after``.
 
@@ -112,6 +113,11 @@ class Plan:
             "attached_to": self.attached_to,
             "priority": self.priority,
         }
+
+    @cached_property
+    def document(self) -> Mapping[str, Any]:
+        """As :meth:`to_dict` gives it, once for all runs that have it; nobody changes it."""
+        return self.to_dict()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Plan:

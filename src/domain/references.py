@@ -73,14 +73,15 @@ class Scope:
             if not isinstance(whole, Mapping) or part not in whole:
                 place = ".".join((found.name, *found.path[:number]))
                 raise ValidationError(
-                    f"{value} asks for {part!r}, which {place} does not have", hint=_there(whole)
+                    f"{value} asks for {part!r}, which {place} does not have",
+                    hint=_there(whole, returned=found.origin is Origin.STEP and not number),
                 )
             whole = whole[part]
         return whole
 
 
-def _there(whole: Any) -> str:
-    if whole is None:
+def _there(whole: Any, *, returned: bool) -> str:
+    if whole is None and returned:
         return "it returned nothing, or what is no JSON value: its own warnings tell"
     names = ", ".join(map(str, whole)) if isinstance(whole, Mapping) else "no fields"
     return f"it has {names}"
