@@ -6,6 +6,8 @@ PROTOS := $(wildcard proto/market_spine/v1/*.proto)
 SAMPLE := sample
 BESIDE := -n 2 --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Tests start hundreds of processes: each would compile all of the code anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test check unit db2 contract fuzz api bench chaos calendars clean setup
 
