@@ -94,6 +94,9 @@ class WorkflowMoves:
     def _failure(self, counts: Counts, good: int) -> SpineError:
         failed = self.unit.runs.list(RunFilter(parent=self.run.id, state=RunState.FAILED, limit=20))
         told = {str(run.step): run for run in reversed(failed)}
+        errors = [run.error for run in told.values() if run.error]
+        # What somebody has to mend comes before what the same again may mend.
+        cause = min(errors, key=lambda error: error.retryable, default=None)
         states = {
             name: min(states, key=_SEVERITY.index)
             for name, states in counts.items()
@@ -104,9 +107,10 @@ class WorkflowMoves:
             f"{self.run.pipeline} did not succeed: "
             + ", ".join(f"{name} {state.value}" for name, state in states.items())
             + "".join(f"; {name}: {r.error.message}" for name, r in told.items() if r.error),
-            category=Category.TRANSFORM,
+            category=Category.TRANSFORM if cause is None else cause.category,
             hint=f"mend it, then spine runs retry {self.run.id}: what is done is not done again",
-            cause=next((run.error for run in told.values() if run.error), None),
+            retryable=cause is not None and cause.retryable,
+            cause=cause,
         )
 
     def _output(self) -> dict[str, Any]:

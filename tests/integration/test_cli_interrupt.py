@@ -106,7 +106,8 @@ def test_an_interrupted_run_prints_its_one_document(folder: Path) -> None:
     document = json.loads(out)
     [run] = process("runs", "list", "--json", folder=folder).json()
     assert code == 130
-    assert set(document) == {"status", "run_id", "pipeline", "metrics", "error", "warnings"}
+    named = {"status", "run_id", "pipeline", "metrics", "error", "warnings", "output"}
+    assert set(document) == named
     assert (document["status"], document["run_id"]) == ("CANCELLED", run["id"])
     assert err.startswith("interrupted: ")
     assert err.count("\n") == 1

@@ -14,7 +14,7 @@ GOOD = (
     "OTC|||ARCA ATS|ARCA|1|1|2025-12-15",
 )
 NAME = "finra_otc_weekly_otc_20251215.csv"
-KEYS = {"status", "run_id", "pipeline", "metrics", "error", "warnings"}
+KEYS = {"status", "run_id", "pipeline", "metrics", "error", "warnings", "output"}
 COUNTS = ("rows_read", "rows_accepted", "rows_rejected")
 
 
@@ -31,6 +31,8 @@ def test_a_run_prints_one_document(spine: Spine, tmp_path: Path) -> None:
         "OTC",
     )
     assert any("INSUFFICIENT_HISTORY" in text for text in document["warnings"])
+    assert document["output"] == spine("runs", "show", "last", "--json").json()["output"]
+    assert document["output"]
 
 
 def test_a_repeat_is_recognised_and_force_captures_again(spine: Spine, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from dispatch_house import House
 
 from market_spine.application.context import RunContext
 from market_spine.domain.errors import (
+    Category,
     ConfigurationError,
+    SpineError,
     ValidationError,
 )
 from market_spine.domain.pipelines import Pipeline, pipeline
@@ -94,6 +96,35 @@ def test_steps_after_a_failed_one_are_skipped_and_independent_ones_run(
     bad = next(run for run in house.runs() if run.step == "bad")
     assert bad.error is not None
     assert bad.error.context.step == "bad"
+
+
+@pytest.mark.parametrize(
+    ("errors", "category", "retryable"),
+    [
+        ([Category.DEPENDENCY, Category.RATE_LIMIT], Category.DEPENDENCY, True),
+        ([Category.DEPENDENCY, Category.PERMISSION], Category.PERMISSION, False),
+        ([Category.LOAD, Category.TIMEOUT], Category.LOAD, False),
+    ],
+)
+def test_a_workflow_fails_as_its_steps_do_and_first_for_what_somebody_has_to_mend(
+    errors: list[Category], category: Category, retryable: bool
+) -> None:
+    @pipeline("demo.fail")
+    def fail(context: RunContext, kind: str) -> None:
+        raise SpineError(f"it was {kind}", category=Category(kind))
+
+    inner = workflow("demo.inner", Step("only", "demo.fail", {"kind": errors[0].value}))
+    graph = workflow(
+        "demo.graph", Step("a", "demo.inner"), Step("b", "demo.fail", {"kind": errors[1].value})
+    )
+    house = House(fail, inner, graph)
+
+    outcome = house.run("demo.graph")
+
+    assert outcome.run.error is not None
+    assert (outcome.run.error.category, outcome.run.error.retryable) == (category, retryable)
+    assert isinstance(outcome.run.error.cause, SpineError)
+    assert outcome.run.error.cause.category is category
 
 
 @pytest.mark.parametrize(

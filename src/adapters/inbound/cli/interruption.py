@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ....domain.errors import SpineError
 from . import output
-from .outcome import document
+from .outcome import document, of_run
 
 if TYPE_CHECKING:
     from ....domain.runs import Run
@@ -32,9 +32,7 @@ def tell(services: CliServices | None, name: str, since: datetime, json: bool) -
     output.note(f"interrupted: {text}")
     if json:
         output.print_json(
-            document("CANCELLED", None, name, {}, None, ())
-            if run is None
-            else document(run.state.value, run.id, name, run.metrics, run.error, run.warnings)
+            document("CANCELLED", None, name, {}, None, ()) if run is None else of_run(run)
         )
 
 

@@ -10,6 +10,7 @@ from . import output
 
 if TYPE_CHECKING:
     from ....application.context import RunOutcome
+    from ....domain.runs import Run
 
 _ROW_COUNTS = ("rows_read", "rows_accepted", "rows_rejected")
 
@@ -37,6 +38,7 @@ def document(
     metrics: Mapping[str, Any],
     error: SpineError | None,
     warnings: Iterable[str],
+    returned: Any = None,
 ) -> dict[str, Any]:
     """The one JSON object that ``spine run --json`` prints."""
     return {
@@ -47,7 +49,16 @@ def document(
         "metrics": {**dict.fromkeys(_ROW_COUNTS), **metrics},
         "error": error,
         "warnings": list(warnings),
+        # What steps that come after it would get: null where nothing is kept of it.
+        "output": returned,
     }
+
+
+def of_run(run: Run) -> dict[str, Any]:
+    """That object for a run as it is recorded."""
+    return document(
+        run.state.value, run.id, run.pipeline, run.metrics, run.error, run.warnings, run.output
+    )
 
 
 def show(outcome: RunOutcome) -> None:

@@ -92,8 +92,7 @@ def _show(outcome: RunOutcome, name: str, json: bool) -> None:
 
     run, result = outcome.run, outcome.result
     if json:
-        output.print_json(
-            document(run.state.value, run.id, name, result.metrics, result.error, result.warnings)
-        )
+        told = (result.metrics, result.error, result.warnings, run.output)
+        output.print_json(document(run.state.value, run.id, name, *told))
     else:
         show(outcome)
