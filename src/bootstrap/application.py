@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..application.control_backfill import ControlBackfill
     from ..application.copy_store import CopyStore
     from ..application.diagnose import Diagnose
+    from ..application.idleness import Idleness
     from ..application.purge_runs import PurgeRuns
     from ..application.read_datasets import Dataset, ReadDatasets
     from ..application.read_evidence import ReadEvidence
@@ -186,21 +187,20 @@ class Application:
         if options.jobs == 0:
             serve(listening, uses, ready=ready)
             return
-        with working_beside(lambda: self.worker(options.jobs, ())) as worker:
+        until = self._idleness(()).never_over
+        with working_beside(lambda: self.worker(options.jobs, ()), until) as worker:
             serve(listening, uses, ready=ready, stopping=worker.stop)
 
     def work(self, *, jobs: int | None, pools: Sequence[str], until_idle: bool) -> None:
         from ..adapters.inbound.worker.process import work
-        from ..application.idleness import waits
 
         worker, execution = self.worker(jobs, pools)
-        taken, lanes = self._pools(pools), self.container.catalog().lanes
-        store = self.container.store()
+        idleness = self._idleness(pools)
         work(
             worker,
             execution,
-            until=lambda: until_idle and not waits(store, taken, lanes),
-            ready=lambda: print(f"working on pools: {', '.join(taken)}", flush=True),
+            until=idleness.over if until_idle else idleness.never_over,
+            ready=lambda: print(f"working on pools: {', '.join(idleness.pools)}", flush=True),
             stopping=lambda: print(
                 f"stopping: what is under way has {self.settings.grace:g} s to end, then it is "
                 "given back; a second signal ends it now",
@@ -233,6 +233,18 @@ class Application:
             bell=self.container.store(),
         )
         return worker, execution
+
+    def _idleness(self, pools: Sequence[str]) -> Idleness:
+        """Of a worker for these pools, which is logged."""
+        from ..application.idleness import Idleness
+
+        return Idleness(
+            self.container.store(),
+            self.container.clock(),
+            self._pools(pools),
+            self.container.catalog().lanes,
+            log.warning,
+        )
 
     def _pools(self, asked: Sequence[str]) -> dict[str, int | None]:
         """The pools that were asked for, with the limits of the settings."""

@@ -92,6 +92,14 @@ class Capacity:
     pools: Mapping[str, int | None] = field(default_factory=lambda: {DEFAULT_POOL: None})
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Lane:
+    """The jobs of one pipeline in one pool."""
+
+    pool: str
+    pipeline: str
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run is: ``done`` of ``total`` (None: unknown) ``unit``."""

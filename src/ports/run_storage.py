@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..domain.backfills import Backfill, BackfillPart, BackfillState, PartState
-from ..domain.queueing import Capacity, Job, Lease, Progress, QueueState
+from ..domain.queueing import Capacity, Job, Lane, Lease, Progress, QueueState
 from ..domain.run_statistics import Purged, StatisticsFilter, StatisticsReport
 from ..domain.runs import Head, LogLine, Place, Run, RunEvent, RunFilter, RunState, StepCount
 
@@ -115,6 +115,13 @@ class RunQueue(Protocol):
 
     def claimed(self) -> Sequence[Job]:
         """All jobs that are CLAIMED, also those whose lease has run out."""
+        ...
+
+    def waiting_lanes(self) -> Sequence[Lane]:
+        """The lanes in which a job is READY, WAITING or HELD, in their order.
+
+        Costs the same however many jobs there are of a lane.
+        """
         ...
 
     def renew(self, owner: str, lease: timedelta) -> Sequence[Job]:

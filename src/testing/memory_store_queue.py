@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..domain.errors import LoadError
-from ..domain.queueing import Capacity, Job, Lease, QueueState
+from ..domain.queueing import Capacity, Job, Lane, Lease, QueueState
 from .memory_store_state import MemoryState, MemoryTransaction, as_utc, as_utc_or_none
 
 
@@ -78,6 +78,11 @@ class MemoryRunQueue:
     def claimed(self) -> tuple[Job, ...]:
         jobs = self._transaction.reading.queue.values()
         return tuple(job for job in jobs if job.state is QueueState.CLAIMED)
+
+    def waiting_lanes(self) -> tuple[Lane, ...]:
+        jobs = self._transaction.reading.queue.values()
+        waiting = (job for job in jobs if job.state is not QueueState.CLAIMED)
+        return tuple(sorted({Lane(job.pool, job.pipeline) for job in waiting}))
 
     def renew(self, owner: str, lease: timedelta) -> tuple[Job, ...]:
         state = self._transaction.writing

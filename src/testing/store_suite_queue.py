@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ..domain.errors import Category, LoadError
-from ..domain.queueing import DEFAULT_POOL, Job, QueueState
+from ..domain.queueing import DEFAULT_POOL, Job, Lane, QueueState
 from ..domain.retries import Retry
 from ..ports.storage import Store
 from .store_suite_run_samples import (
@@ -30,6 +30,11 @@ from .store_suite_samples import NOON, TEXTS, a_run
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+
+
+def _waiting_lanes(store: Store) -> list[Lane]:
+    with store.read() as unit:
+        return list(unit.queue.waiting_lanes())
 
 
 class RunQueueSuite:
@@ -278,6 +283,35 @@ class RunQueueSuite:
         held = claim(store, a_capacity("there", jobs=2))
         with store.read() as unit:
             assert sorted(unit.queue.claimed(), key=lambda job: job.run) == lost + held
+
+    def test_the_lanes_are_told_in_which_a_job_waits(self, store: Store) -> None:
+        assert _waiting_lanes(store) == []
+        with_jobs(
+            store,
+            *(a_job(f"many-{n}", pool="b") for n in range(3)),
+            a_job("first", pool="b", pipeline="a.other"),
+            a_job("last", pool="b", pipeline="z.other"),
+            a_job("later", pool="c", state=QueueState.WAITING, ready_at=NOON),
+            a_job("holder", pool="a", key="same"),
+            a_job("held", pool="d", pipeline="d.held", key="same"),
+        )
+        with_claimed(store, "mine", pool="e")
+        assert states_of(store, "held") == [QueueState.HELD]
+        assert _waiting_lanes(store) == [
+            Lane("a", PIPELINE),
+            Lane("b", "a.other"),
+            Lane("b", PIPELINE),
+            Lane("b", "z.other"),
+            Lane("c", PIPELINE),
+            Lane("d", "d.held"),
+        ]
+
+    def test_a_lane_is_told_of_until_its_last_job_is_claimed(self, store: Store) -> None:
+        with_jobs(store, *(a_job(f"run-{n}") for n in range(3)))
+        claim(store, a_capacity(jobs=2))
+        assert _waiting_lanes(store) == [Lane(DEFAULT_POOL, PIPELINE)]
+        claim(store, a_capacity(jobs=2))
+        assert _waiting_lanes(store) == []
 
     def test_the_time_is_of_today_and_goes_on_within_a_unit(self, store: Store) -> None:
         with store.read() as unit:

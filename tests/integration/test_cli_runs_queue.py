@@ -112,6 +112,8 @@ def test_workers_take_the_pools_they_are_told(queue: Spine) -> None:
         return {run["id"]: run["state"] for run in queue("runs", "list", "--json").json()}
 
     worked(queue, "--pool", "default")
+    idle = queue("worker", "--until-idle")
+    assert "pools that this worker does not serve: heavy; spine worker --pools default," in idle.err
     left = states()
     assert (left.pop(heavy), left.pop(light), *left.values()) == (
         "PENDING",

@@ -14,16 +14,19 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def working_beside(make: Callable[[], tuple[Worker, Execution]]) -> Iterator[Worker]:
+def working_beside(
+    make: Callable[[], tuple[Worker, Execution]], until: Callable[[], bool] = lambda: False
+) -> Iterator[Worker]:
     """A worker that works while the context is open; it takes nothing more once it is stopped.
 
-    At the end of the context what is under way has the grace time to end.
+    It ends sooner where ``until``, asked while there is nothing to do, says so. At the end of the
+    context what is under way has the grace time to end.
     """
     worker, execution = make()
 
     def run() -> None:
         try:
-            worker.run()
+            worker.run(until)
         except Exception:
             log.exception("the worker beside the server has ended; start another with spine worker")
         finally:

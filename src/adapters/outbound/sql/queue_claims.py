@@ -1,20 +1,20 @@
 """How jobs are taken from the queue, at the same cost however many there are.
 
-The jobs of one pipeline in one pool are a lane. Of each lane only the heads are looked at, so
-what waits behind them, or behind a limit, is never read.
+Of each lane only the heads are looked at, so what waits behind them, or behind a limit, is never
+read.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Select, bindparam, func, literal_column, select, update
+from sqlalchemy import bindparam, func, literal_column, select, update
 
-from ....domain.queueing import Capacity, Job, QueueState
+from ....domain.queueing import Capacity, Job, Lane, QueueState
+from .queue_lanes import at_a_glance, of_lane, ready_lanes
 from .queue_locks import lock_limits
 from .queue_rows import JOB_COLUMNS, job_of
 from .schema_runs import RUN_QUEUE
@@ -34,12 +34,6 @@ _DUE = (
     .order_by(_QUEUED.ready_at)
 )
 _MAKE_READY = update(RUN_QUEUE).where(among(_QUEUED.run_id), _QUEUED.queue_state == _WAITING)
-_FIRST_LANE = (
-    select(_QUEUED.pipeline)
-    .where(_QUEUED.queue_state == _READY, _QUEUED.pool == bindparam("pool"))
-    .order_by(_QUEUED.pipeline)
-)
-_NEXT_LANE = _FIRST_LANE.where(_QUEUED.pipeline > bindparam("pipeline"))
 _RUNNING = (
     select(_QUEUED.pool, _QUEUED.pipeline, func.count().label("jobs"))
     .where(_QUEUED.queue_state == _CLAIMED, _QUEUED.lease_until > bindparam("now"))
@@ -70,16 +64,6 @@ _MARKED = select(_QUEUED.run_id).where(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    pool: str
-    pipeline: str
-
-    @property
-    def values(self) -> Mapping[str, str]:
-        return {"pool": self.pool, "pipeline": self.pipeline}
-
-
 @dataclass(slots=True)
 class _Room:
     """How many jobs may still be taken: in all, of each pool, and of each pipeline."""
@@ -88,11 +72,11 @@ class _Room:
     pools: dict[str, int | None]
     pipelines: dict[str, int | None]
 
-    def of(self, lane: _Lane) -> int:
+    def of(self, lane: Lane) -> int:
         bounds = (self.jobs, self.pools[lane.pool], self.pipelines[lane.pipeline])
         return max(0, min(bound for bound in bounds if bound is not None))
 
-    def use(self, lane: _Lane, jobs: int = 1) -> None:
+    def use(self, lane: Lane, jobs: int = 1) -> None:
         self.jobs -= jobs
         self.reduce_limits(lane.pool, lane.pipeline, jobs)
 
@@ -111,7 +95,7 @@ def claim(transaction: SqlTransaction, capacity: Capacity) -> list[Job]:
     if capacity.jobs < 1:
         return []
     now = _make_ready(transaction)
-    lanes = list(_lanes(transaction, capacity))
+    lanes = list(ready_lanes(transaction, capacity))
     if not lanes:
         return []
     room, counted = _room(transaction, capacity, lanes)
@@ -146,19 +130,8 @@ def _make_ready(transaction: SqlTransaction) -> datetime:
     return now
 
 
-def _lanes(transaction: SqlTransaction, capacity: Capacity) -> Iterator[_Lane]:
-    """Lanes with waiting jobs that the worker takes; each costs one look into the index."""
-    for pool in sorted(capacity.pools):
-        found = _glance(transaction, _FIRST_LANE, 1, {"pool": pool})
-        while found:
-            lane = _Lane(pool, found[0].pipeline)
-            if lane.pipeline in capacity.pipelines:
-                yield lane
-            found = _glance(transaction, _NEXT_LANE, 1, lane.values)
-
-
 def _room(
-    transaction: SqlTransaction, capacity: Capacity, lanes: list[_Lane]
+    transaction: SqlTransaction, capacity: Capacity, lanes: list[Lane]
 ) -> tuple[_Room, datetime | None]:
     """What is left of the limits, which nobody else uses up until the transaction ends.
 
@@ -177,20 +150,20 @@ def _room(
     return room, now
 
 
-def _chosen(transaction: SqlTransaction, lanes: list[_Lane], room: _Room) -> Mapping[_Lane, int]:
+def _chosen(transaction: SqlTransaction, lanes: list[Lane], room: _Room) -> Mapping[Lane, int]:
     """How many jobs to take of each lane: those that come first over all of them.
 
     Of one lane alone as many as there may be.
     """
     if len(lanes) == 1:
         return {lane: count for lane in lanes if (count := room.of(lane))}
-    heads: list[tuple[datetime, str, _Lane]] = []
+    heads: list[tuple[datetime, str, Lane]] = []
     for lane in lanes:
         if count := room.of(lane):
-            found = _glance(transaction, _HEADS, count, lane.values)
+            found = at_a_glance(transaction, _HEADS, count, of_lane(lane))
             heads += [(row.ranked_at, row.run_id, lane) for row in found]
     left = room.copy()
-    wanted: Counter[_Lane] = Counter()
+    wanted: Counter[Lane] = Counter()
     for _, _, lane in sorted(heads, key=lambda head: head[:2]):
         if left.of(lane):
             left.use(lane)
@@ -199,7 +172,7 @@ def _chosen(transaction: SqlTransaction, lanes: list[_Lane], room: _Room) -> Map
 
 
 def _take(
-    transaction: SqlTransaction, lane: _Lane, count: int, owner: str, until: datetime
+    transaction: SqlTransaction, lane: Lane, count: int, owner: str, until: datetime
 ) -> tuple[int, list[Job]]:
     """Take the first jobs of a lane, without those that somebody else has just taken.
 
@@ -207,7 +180,7 @@ def _take(
     """
     dialect = transaction.dialect
     statement = dialect.not_held(dialect.first(_JOBS, count))
-    seen = [job_of(row) for row in transaction.rows(statement, lane.values)]
+    seen = [job_of(row) for row in transaction.rows(statement, of_lane(lane))]
     claimed = [
         replace(
             job,
@@ -246,11 +219,3 @@ def _mark(transaction: SqlTransaction, jobs: list[Job]) -> set[str]:
         ours = {"owner": first.owner, "fence": first.fence, IDS: some}
         won.update(row.run_id for row in transaction.rows(_MARKED, ours))
     return won
-
-
-def _glance(
-    transaction: SqlTransaction, statement: Select[Any], count: int, values: Mapping[str, Any]
-) -> Sequence[Any]:
-    """The first rows, without waiting for others: what is taken of them is judged again."""
-    dialect = transaction.dialect
-    return transaction.rows(dialect.at_a_glance(dialect.first(statement, count)), values)

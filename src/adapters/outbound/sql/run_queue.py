@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from ....domain.queueing import Capacity, Job, Lease, QueueState
+from ....domain.queueing import Capacity, Job, Lane, Lease, QueueState
 from .queue_claims import claim
+from .queue_lanes import waiting_lanes
 from .queue_locks import lock_key
 from .queue_rows import JOB_COLUMNS, job_of, key_digest, row_of
 from .schema_runs import RUN_QUEUE
@@ -91,6 +92,9 @@ class SqlRunQueue:
     def claimed(self) -> Sequence[Job]:
         found = self._transaction.rows(self._transaction.dialect.at_a_glance(_CLAIMS))
         return [job_of(row) for row in found]
+
+    def waiting_lanes(self) -> Sequence[Lane]:
+        return waiting_lanes(self._transaction)
 
     def renew(self, owner: str, lease: timedelta) -> Sequence[Job]:
         _ = self._transaction.writing  # what only reads is refused whatever it finds
