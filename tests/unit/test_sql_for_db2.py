@@ -14,7 +14,9 @@ from sqlalchemy import ClauseElement, Connection, Dialect, Select, Table, event
 from sqlalchemy.schema import CreateIndex, CreateTable
 from test_sql_statements import live
 
+from market_spine.adapters.outbound.sql.column_types import FEW_BYTES
 from market_spine.adapters.outbound.sql.db2_rows import first_rows, merge_sql, stage_sql
+from market_spine.adapters.outbound.sql.db2_texts import longest, with_room
 from market_spine.adapters.outbound.sql.dialects import Access
 from market_spine.adapters.outbound.sql.metadata import METADATA
 from market_spine.adapters.outbound.sql.migrations.runner import all_revisions
@@ -114,6 +116,25 @@ def test_a_table_as_db2_gets_it(db2: Dialect) -> None:
         " trades BIGINT NOT NULL, last_update_date DATE,"
         " CONSTRAINT pk_finra_otc_venue_volume PRIMARY KEY (capture_key, symbol, mpid) )"
     )
+
+
+def test_long_texts_say_how_long_they_are(statements: list[ClauseElement], db2: Dialect) -> None:
+    few = f"CAST(? AS CLOB({FEW_BYTES}))"
+    texts = {text_of(element, db2) for element in statements}
+
+    (added,) = {text for text in texts if text.startswith("INSERT INTO runs ")}
+    assert added.count(few) == 6
+    assert any(text.startswith("UPDATE runs SET") and few in text for text in texts)
+    assert with_room(added, FEW_BYTES) == added
+    assert with_room(added, FEW_BYTES + 1) == added.replace(few, "CAST(? AS CLOB(1048576))")
+    assert with_room(added, 1024 * 1024 + 1) == added.replace(few, "?")
+
+
+def test_the_longest_text_is_measured_in_bytes() -> None:
+    assert longest((1, None, "ab", "éé", "abc")) == 4
+    assert longest(()) == longest((1, None)) == 0
+    with pytest.raises(UnicodeEncodeError):
+        longest(("ab", "\ud800"))
 
 
 def test_a_bulk_load_as_db2_gets_it(db2: Dialect) -> None:

@@ -7,7 +7,18 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric, String, Text
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Integer,
+    Numeric,
+    String,
+    Text,
+    cast,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import TypeCompiler
@@ -17,6 +28,8 @@ from ....domain.errors import Category, LoadError
 from .row_tables import CODE_BYTES
 
 QUANTITY_SCALE = 6
+FEW_BYTES = 64 * 1024
+"""What a statement for Db2 says at first that a long text has at most."""
 _IN_UTC = "+00:00"
 
 
@@ -110,7 +123,37 @@ def quantity() -> TypeEngine[Any]:
     return Numeric(18, QUANTITY_SCALE).with_variant(BigInteger(), "sqlite")
 
 
+class _TextOnDb2(Text):
+    """Tells the driver how long a value may be, which sets aside that much for each otherwise."""
+
+    cache_ok = True
+
+    def bind_expression(self, bindvalue: BindParameter[Any]) -> ColumnElement[Any]:
+        return cast(bindvalue, _Clob(FEW_BYTES))
+
+
+class _Clob(Text):
+    """Text of at most ``size`` bytes, in a statement."""
+
+    cache_ok = True
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+
+def long_text() -> TypeEngine[str]:
+    """Text of any length: 16 MiB on Db2."""
+    return Text().with_variant(_TextOnDb2(), "ibm_db_sa")
+
+
 @compiles(Text, "ibm_db_sa")
 def _text_on_db2(type_: Text, compiler: TypeCompiler, **kw: Any) -> str:
     del type_, compiler, kw
     return "CLOB(16M)"
+
+
+@compiles(_Clob, "ibm_db_sa")
+def _clob_on_db2(type_: _Clob, compiler: TypeCompiler, **kw: Any) -> str:
+    del compiler, kw
+    return f"CLOB({type_.size})"

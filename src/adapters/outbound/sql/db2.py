@@ -46,6 +46,7 @@ from .database_faults import Fault, fault_error
 from .db2_connections import SYNTAX_ERROR, connector
 from .db2_errors import ends_connection, ends_transaction, explain, is_locked_out, sqlcode_of
 from .db2_rows import first_rows, load_frame, restored_frame
+from .db2_texts import longest, with_room
 from .dialects import Access, S, Space, T
 from .pools import pool_options
 from .revisions import VERSION
@@ -135,9 +136,10 @@ class Db2Dialect:
         """Execute one statement within its time; True: it is done."""
         if not statement.lstrip().upper().startswith(_READING):
             context.root_connection.info[_HOLDS] = True
-        _check_text(parameters)
+        statement = with_room(statement, longest(parameters))
         if self._limits.statement_timeout is None:
-            return False
+            cursor.execute(statement, parameters)
+            return True
         seconds = max(1, round(self._limits.statement_timeout))
         cursor.prepare(statement)
         ibm_db.set_option(cursor.stmt_handler, {ibm_db.SQL_ATTR_QUERY_TIMEOUT: seconds}, 0)
@@ -422,14 +424,7 @@ def _check_many(
     # Rows of a frame need no check: its text is valid by its nature.
     if context.compiled is not None:
         for row in parameters:
-            _check_text(row)
-
-
-def _check_text(parameters: tuple[Any, ...]) -> None:
-    """Raise a UnicodeEncodeError for half a character: the driver would end the process."""
-    for value in parameters:
-        if isinstance(value, str):
-            value.encode()
+            longest(row)
 
 
 def _driver(connection: Connection) -> ibm_db_dbi.Connection:

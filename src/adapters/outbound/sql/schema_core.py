@@ -16,11 +16,10 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     Table,
-    Text,
     UniqueConstraint,
 )
 
-from .column_types import UtcTimestamp, generated_key, varchar
+from .column_types import UtcTimestamp, generated_key, long_text, varchar
 from .metadata import METADATA
 from .schema_runs import RUNS
 
@@ -40,9 +39,9 @@ CAPTURES = Table(
     Column("digest", varchar(128), nullable=False),
     Column("captured_at", UtcTimestamp, nullable=False),
     Column("source_updated_on", Date),
-    Column("source_name", Text, nullable=False),
+    Column("source_name", long_text(), nullable=False),
     Column("source_type", varchar(100), nullable=False),
-    Column("source_options_json", Text, nullable=False),
+    Column("source_options_json", long_text(), nullable=False),
     Column("run_id", ForeignKey(RUNS.c.run_id), nullable=False, index=True),
     Column("byte_count", BigInteger, nullable=False),
     Column("rows_read", BigInteger, nullable=False),
@@ -104,8 +103,8 @@ REJECTS = Table(
     Column("reason", varchar(200), nullable=False),
     Column("detail", varchar(DETAIL_BYTES), nullable=False),
     Column("raw_text", varchar(RAW_BYTES), nullable=False),
-    Column("detail_long", Text),
-    Column("raw_long", Text),
+    Column("detail_long", long_text()),
+    Column("raw_long", long_text()),
 )
 
 QUALITY_RESULTS = Table(
@@ -118,7 +117,7 @@ QUALITY_RESULTS = Table(
     Column("check_name", varchar(200), nullable=False),
     Column("check_status", varchar(10), nullable=False),
     Column("severity", varchar(10), nullable=False),
-    Column("message", Text, nullable=False),
-    Column("observed", Text),
-    Column("expected", Text),
+    Column("message", long_text(), nullable=False),
+    Column("observed", long_text()),
+    Column("expected", long_text()),
 )

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, Double, ForeignKey, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, Date, Double, ForeignKey, Integer, Table
 from sqlalchemy.types import TypeEngine
 
-from .column_types import code, generated_key, quantity, varchar
+from .column_types import code, generated_key, long_text, quantity, varchar
 from .metadata import METADATA
 from .row_tables import FINRA_OTC_NAMES, FINRA_OTC_TABLES, Kind, RowTable
 
@@ -52,7 +52,7 @@ NAMES = Table(
     Column("capture_key", ForeignKey("captures.capture_key"), primary_key=True),
     Column("name_no", Integer, primary_key=True, autoincrement=False),
     Column("name", varchar(NAME_BYTES), nullable=False),
-    Column("name_long", Text),
+    Column("name_long", long_text()),
     sqlite_with_rowid=False,
 )
 

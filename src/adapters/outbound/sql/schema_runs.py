@@ -19,11 +19,10 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     Table,
-    Text,
     text,
 )
 
-from .column_types import UtcTimestamp, generated_key, varchar
+from .column_types import UtcTimestamp, generated_key, long_text, varchar
 from .metadata import METADATA
 
 EVENT_DETAIL_BYTES = 1000
@@ -45,7 +44,7 @@ RUNS = Table(
     METADATA,
     Column("run_id", varchar(36), primary_key=True),
     Column("pipeline", varchar(200), nullable=False),
-    Column("parameters_json", Text, nullable=False),
+    Column("parameters_json", long_text(), nullable=False),
     Column("run_state", varchar(20), nullable=False),
     Column("created_at", UtcTimestamp, nullable=False),
     Column("started_at", UtcTimestamp),
@@ -53,17 +52,17 @@ RUNS = Table(
     Column("parent_id", ForeignKey("runs.run_id")),
     Column("step_name", varchar(200)),
     Column("owner_id", varchar(500)),
-    Column("metrics_json", Text, nullable=False),
-    Column("warnings_json", Text, nullable=False),
-    Column("error_json", Text),
+    Column("metrics_json", long_text(), nullable=False),
+    Column("warnings_json", long_text(), nullable=False),
+    Column("error_json", long_text()),
     # Added to rows that were there: without a value they mean what a new Run has by default.
     Column("trigger_kind", varchar(20)),
     Column("partition_name", varchar(200)),
     Column("item_no", Integer),
     Column("attempt_no", Integer),
     Column("forced", SmallInteger),
-    Column("output_json", Text),
-    Column("plan_json", Text),
+    Column("output_json", long_text()),
+    Column("plan_json", long_text()),
     Column("retry_of_id", varchar(36)),
     Column("backfill_id", varchar(36)),
     Column("cancel_requested_at", UtcTimestamp),
@@ -139,7 +138,7 @@ RUN_EVENTS = Table(
     Column("fence_no", BigInteger, nullable=False),
     Column("owner_id", varchar(500)),
     Column("detail_json", varchar(EVENT_DETAIL_BYTES), nullable=False),
-    Column("detail_long", Text),
+    Column("detail_long", long_text()),
     Index("ix_run_events_run_id", "run_id", "event_key"),
 )
 
@@ -162,12 +161,12 @@ BACKFILLS = Table(
     Column("first_date", Date, nullable=False),
     Column("last_date", Date, nullable=False),
     Column("wanted_states_json", varchar(500), nullable=False),
-    Column("parameters_json", Text, nullable=False),
+    Column("parameters_json", long_text(), nullable=False),
     Column("max_active", Integer, nullable=False),
     Column("forced", SmallInteger, nullable=False),
     Column("created_at", UtcTimestamp, nullable=False),
     Column("finished_at", UtcTimestamp),
-    Column("step_json", Text, nullable=False),
+    Column("step_json", long_text(), nullable=False),
 )
 
 # A table of its own, as that of the requests of runs.
@@ -185,7 +184,7 @@ BACKFILL_PARTS = Table(
     Column("part_no", Integer, primary_key=True, autoincrement=False),
     Column("partition_name", varchar(200), nullable=False),
     Column("parameters_json", varchar(PART_PARAMETERS_BYTES), nullable=False),
-    Column("parameters_long", Text),
+    Column("parameters_long", long_text()),
     Column("reason", varchar(500), nullable=False),
     Column("part_state", varchar(20), nullable=False),
     Column("run_id", varchar(36)),
