@@ -4,7 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PROTOS := $(wildcard proto/market_spine/v1/*.proto)
 SAMPLE := sample
-BESIDE := -n 2 --dist worksteal
+# Many tests wait for something most of their time: one process more than a small machine has cores.
+WORKERS ?= 3
+BESIDE := -n $(WORKERS) --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Tests start hundreds of processes: each would compile all of the code anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -37,7 +39,7 @@ test: check ## Everything that has to hold: lint, types, layers, protos, tests
 	@# Those of Db2 mostly wait for their server: they run beside the others, and are told last.
 	@said=$$(mktemp); $(BIN)/python -m pytest tests/db2 >$$said 2>&1 & db2=$$!; \
 	trap "kill $$db2; rm -f $$said" INT TERM; \
-	$(BIN)/python -m pytest -n 2 --dist worksteal; others=$$?; \
+	$(BIN)/python -m pytest $(BESIDE); others=$$?; \
 	wait $$db2; db2=$$?; cat $$said; rm -f $$said; [ $$others = 0 ] && [ $$db2 = 0 ]
 
 check: $(VENV)/.dev ## Lint, format, types, layers and protos
@@ -53,7 +55,7 @@ check: $(VENV)/.dev ## Lint, format, types, layers and protos
 	else echo "buf breaking: SKIPPED, no branch main here has this contract to compare with"; fi
 
 unit: $(VENV)/.dev ## All tests but those of Db2, over SQLite and a real PostgreSQL
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest $(BESIDE)
 
 db2: $(VENV)/.dev ## The tests of Db2, in a process of their own; the last lines tell what they ran on
 	$(BIN)/python -m pytest tests/db2

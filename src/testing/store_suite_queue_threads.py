@@ -30,7 +30,6 @@ from .store_suite_run_samples import (
 from .store_suite_samples import a_run
 
 T = TypeVar("T")
-THREADS = 8
 
 
 class QueueThreadsSuite:
@@ -39,6 +38,9 @@ class QueueThreadsSuite:
     A store may end a unit of work for another one's sake, or because it has waited too long: it is
     done again.
     """
+
+    threads = 8
+    """How many ask at once: enough to get into each other's way."""
 
     def test_each_job_is_claimed_once_and_limits_hold(self, store: Store) -> None:
         pipelines = [PIPELINE, "second"]
@@ -53,14 +55,14 @@ class QueueThreadsSuite:
             while held.ended() < len(jobs):
                 _work_or_rest(store, capacity, held)
 
-        in_threads(*(partial(work, f"owner-{n}") for n in range(THREADS)))
+        in_threads(*(partial(work, f"owner-{n}") for n in range(self.threads)))
         assert held.times == {job.run: 1 for job in jobs}
         assert held.most[DEFAULT_POOL] <= 4
         assert held.most[PIPELINE] <= 3
         assert all(job_of(store, job.run) is None for job in jobs)
 
     def test_of_jobs_that_are_queued_at_once_one_gets_the_key(self, store: Store) -> None:
-        runs = [f"run-{n}" for n in range(THREADS)]
+        runs = [f"run-{n}" for n in range(self.threads)]
         with_runs(store, *(a_run(run) for run in runs))
 
         def add(run: str) -> None:
@@ -71,7 +73,7 @@ class QueueThreadsSuite:
             jobs = [unit.queue.get(run) for run in runs]
         assert Counter(job.state for job in jobs if job is not None) == {
             QueueState.READY: 1,
-            QueueState.HELD: THREADS - 1,
+            QueueState.HELD: self.threads - 1,
         }
 
     def test_a_key_is_passed_on_while_others_queue_for_it(self, store: Store) -> None:
@@ -84,11 +86,11 @@ class QueueThreadsSuite:
                 add = partial(with_jobs, store, a_job(f"{owner}-{number}", key="k"))
                 _again(add, held)
                 _work(store, capacity, held)
-            while held.ended() < THREADS * rounds:
+            while held.ended() < self.threads * rounds:
                 _work_or_rest(store, capacity, held)
 
-        in_threads(*(partial(work, f"owner-{n}") for n in range(THREADS)))
-        assert len(held.times) == THREADS * rounds
+        in_threads(*(partial(work, f"owner-{n}") for n in range(self.threads)))
+        assert len(held.times) == self.threads * rounds
         assert set(held.times.values()) == {1}
         assert held.most["k"] == 1
 

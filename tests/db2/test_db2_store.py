@@ -61,6 +61,9 @@ def emptied(db2_server: str) -> Iterator[Emptied]:
 
 class TestDb2Store(StoreSuite, SqlStoreSuite):
     snapshot_reads = False
+    # Who waits for locks of the emulation is refused after two seconds, and does all of it again:
+    # with eight that takes minutes.
+    threads = 4
 
     @pytest.fixture
     def store(self, emptied: Emptied) -> Iterator[SqlStore]:
