@@ -12,6 +12,7 @@ from db2_schemas import connected, own_schema
 
 from market_spine.adapters.outbound.sql.metadata import METADATA
 from market_spine.adapters.outbound.sql.revisions import VERSION
+from market_spine.adapters.outbound.sql.schema_core import PARTITION_LOCKS
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.domain.errors import SpineError
 from market_spine.testing.sql_store_suite import SqlStoreSuite
@@ -37,12 +38,15 @@ class Emptied:
         return self._url
 
     def empty(self) -> None:
-        """Delete all rows. Where a test has left something locked, the next one gets another."""
+        """Delete all rows but those of locks, which say nothing.
+
+        Where a test has left something locked, the next one gets another.
+        """
         assert self._url is not None
         try:
             with connected(self._url) as connection:
                 for table in reversed(METADATA.sorted_tables):
-                    if table.name != VERSION.name:
+                    if table.name not in (VERSION.name, PARTITION_LOCKS.name):
                         connection.execute(table.delete())
                 connection.commit()
         except SpineError:

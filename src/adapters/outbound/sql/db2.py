@@ -81,6 +81,7 @@ class Db2Dialect:
         self._connector = connector(url, limits)
         # Until it shows that it is another member of the family.
         self._whole_db2 = True
+        self._not_added: set[tuple[Any, ...]] = set()
 
     @property
     def location(self) -> str:
@@ -218,13 +219,24 @@ class Db2Dialect:
             .where(*(columns[name] == value for name, value in key.items()))
             .values(taken=columns.taken + literal_column("1"))
         )
+        name = tuple(key.values())
+        if name in self._not_added:
+            self._add_lock(key)
         held_before = _HOLDS in connection.info
         if self._hold(connection, take):
             return
         self._add_lock(key)
         if not held_before:
             connection.info.pop(_HOLDS, None)
-        self._hold(connection, take)
+        if self._hold(connection, take):
+            return
+        # To look for the row may have locked its place: the next time it is added first.
+        self._not_added.add(name)
+        conflict = ConflictError(
+            f"the lock of {partition} could not be made in {self.location}, where others wait",
+            hint="nothing of it was kept: do the whole work again",
+        )
+        raise note_conflict(connection, conflict)
 
     def _add_lock(self, key: Mapping[str, Any]) -> None:
         """Add the row in a transaction of its own: in ours, others could not see it and wait."""
@@ -232,8 +244,12 @@ class Db2Dialect:
             with self.engine(Access.CREATE).begin() as aside:
                 aside.execute(insert(PARTITION_LOCKS), {**key, "taken": 0})
         except SpineError as error:
-            if error.context.metadata.get("fault") not in (Fault.UNIQUE, Fault.LOCK_TIMEOUT):
+            fault = error.context.metadata.get("fault")
+            if fault == Fault.LOCK_TIMEOUT:
+                return
+            if fault != Fault.UNIQUE:
                 raise
+        self._not_added.discard(tuple(key.values()))
 
     def insert_rows(
         self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
