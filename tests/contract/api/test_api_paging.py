@@ -100,10 +100,16 @@ def listings(target: Api, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 def keys(items: list[Any]) -> list[bytes]:
     """Items as they can be compared; what still changes of a run or backfill is left out."""
-    return [
-        item.name.encode() if "name" in item.DESCRIPTOR.fields_by_name else item.SerializeToString()
-        for item in items
-    ]
+    return [_key(item) for item in items]
+
+
+def _key(item: Any) -> bytes:
+    fields = item.DESCRIPTOR.fields_by_name
+    if "name" in fields:
+        return str(item.name).encode()
+    if "backfill" in fields:
+        return f"{item.backfill}/{item.number}".encode()
+    return bytes(item.SerializeToString(deterministic=True))
 
 
 def test_there_is_a_list_for_every_method(listings: dict[str, Listing]) -> None:
