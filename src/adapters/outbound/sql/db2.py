@@ -7,7 +7,6 @@ Nothing but this software keeps a reader from writing: Db2 has no read-only tran
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -30,39 +29,33 @@ from sqlalchemy import (
     event,
     func,
     insert,
-    literal_column,
     select,
-    update,
 )
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.schema import CreateTable
 
 from ....domain.captures import Partition
-from ....domain.errors import ConfigurationError, ConflictError, SpineError
+from ....domain.errors import ConfigurationError, SpineError
 from .conflicts import note_conflict
 from .connection_limits import ConnectionLimits
 from .database_faults import Fault, fault_error
 from .db2_connections import SYNTAX_ERROR, connector
-from .db2_errors import ends_connection, ends_transaction, explain, is_locked_out, sqlcode_of
+from .db2_errors import ends_connection, ends_transaction, explain, sqlcode_of
+from .db2_locks import Db2Locks, goes_on, note_begin, note_change, note_end
 from .db2_rows import first_rows, load_frame, restored_frame
 from .db2_texts import longest, with_room
 from .dialects import Access, S, Space, T
 from .pools import pool_options
 from .revisions import VERSION
 from .row_updates import update_each
-from .schema_core import PARTITION_LOCKS
 
 _SPACE = (
     "SELECT SUM(TBSP_USED_PAGES * TBSP_PAGE_SIZE), MAX(C.APPLS_CUR_CONS)"
     " FROM TABLE(MON_GET_TABLESPACE('', -2)) AS T, TABLE(MON_GET_DATABASE(-1)) AS C"
 )
-_ROLLED_BACK = "spine_rolled_back"
-_HOLDS = "spine_holds"
 _READING = ("SELECT", "VALUES")
 _UTF8 = 1208
-# In seconds, where a server refuses a lock at once instead of waiting for it.
-_LOCK_PAUSE = 0.05
 # All zones of today differ by whole quarters of an hour.
 _ZONE_STEP = timedelta(minutes=15)
 
@@ -81,7 +74,9 @@ class Db2Dialect:
         self._connector = connector(url, limits)
         # Until it shows that it is another member of the family.
         self._whole_db2 = True
-        self._not_added: set[tuple[Any, ...]] = set()
+        self._locks = Db2Locks(
+            self.location, limits.busy_timeout, lambda: self.engine(Access.CREATE).begin()
+        )
 
     @property
     def location(self) -> str:
@@ -105,7 +100,7 @@ class Db2Dialect:
             pool_pre_ping=True,
             **pool_options(access, self._limits),
         )
-        event.listen(engine, "begin", _note_begin)
+        event.listen(engine, "begin", note_begin)
         event.listen(engine, "handle_error", self._handle_error)
         event.listen(engine, "do_execute", self._execute)
         event.listen(engine, "do_executemany", _check_many)
@@ -121,7 +116,7 @@ class Db2Dialect:
         if context.is_pre_ping:
             return None
         if context.connection is not None and ends_transaction(error):
-            _note_end(context.connection)
+            note_end(context.connection)
         typed = self.translate(error)
         if context.connection is not None:
             note_conflict(context.connection, typed)
@@ -136,7 +131,7 @@ class Db2Dialect:
     ) -> bool:
         """Execute one statement within its time; True: it is done."""
         if not statement.lstrip().upper().startswith(_READING):
-            context.root_connection.info[_HOLDS] = True
+            note_change(context.root_connection)
         statement = with_room(statement, longest(parameters))
         if self._limits.statement_timeout is None:
             cursor.execute(statement, parameters)
@@ -195,61 +190,13 @@ class Db2Dialect:
         self.patiently(lambda: connection.exec_driver_sql(lock).close())
 
     def patiently(self, work: Callable[[], T]) -> T:
-        deadline = time.monotonic() + self._limits.busy_timeout
-        while True:
-            try:
-                return work()
-            except SpineError as error:
-                if not _locked_out(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(_LOCK_PAUSE)
+        return self._locks.patiently(work)
 
     def in_transaction(self, connection: Connection) -> bool:
-        return not connection.invalidated and _ROLLED_BACK not in connection.info
+        return goes_on(connection)
 
     def lock_partition(self, connection: Connection, partition: Partition) -> None:
-        columns = PARTITION_LOCKS.c
-        key = {
-            "domain_name": partition.domain,
-            "period_date": partition.period,
-            "segment": partition.segment,
-        }
-        take = (
-            update(PARTITION_LOCKS)
-            .where(*(columns[name] == value for name, value in key.items()))
-            .values(taken=columns.taken + literal_column("1"))
-        )
-        name = tuple(key.values())
-        if name in self._not_added:
-            self._add_lock(key)
-        held_before = _HOLDS in connection.info
-        if self._hold(connection, take):
-            return
-        self._add_lock(key)
-        if not held_before:
-            connection.info.pop(_HOLDS, None)
-        if self._hold(connection, take):
-            return
-        # To look for the row may have locked its place: the next time it is added first.
-        self._not_added.add(name)
-        conflict = ConflictError(
-            f"the lock of {partition} could not be made in {self.location}, where others wait",
-            hint="nothing of it was kept: do the whole work again",
-        )
-        raise note_conflict(connection, conflict)
-
-    def _add_lock(self, key: Mapping[str, Any]) -> None:
-        """Add the row in a transaction of its own: in ours, others could not see it and wait."""
-        try:
-            with self.engine(Access.CREATE).begin() as aside:
-                aside.execute(insert(PARTITION_LOCKS), {**key, "taken": 0})
-        except SpineError as error:
-            fault = error.context.metadata.get("fault")
-            if fault == Fault.LOCK_TIMEOUT:
-                return
-            if fault != Fault.UNIQUE:
-                raise
-        self._not_added.discard(tuple(key.values()))
+        self._locks.lock(connection, partition)
 
     def insert_rows(
         self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
@@ -275,27 +222,8 @@ class Db2Dialect:
         same: Update,
         values: Mapping[str, Any],
     ) -> Sequence[Row[Any]]:
-        self._hold(connection, same, values)
+        self._locks.hold(connection, same, values)
         return connection.execute(statement, values).all()
-
-    def _hold(
-        self, connection: Connection, statement: Update, values: Mapping[str, Any] | None = None
-    ) -> int:
-        if _HOLDS not in connection.info:
-            return self.patiently(lambda: connection.execute(statement, values).rowcount)
-        try:
-            return connection.execute(statement, values).rowcount
-        except SpineError as error:
-            if not _locked_out(error):
-                raise
-            # Some members of the family have undone all that was done before as well, in silence.
-            _note_end(connection)
-            conflict = ConflictError(
-                f"this unit of work waited too long for what others hold in {self.location}",
-                hint="nothing of it was kept: do the whole work again",
-                cause=error,
-            )
-            raise note_conflict(connection, conflict) from error
 
     def limit_waiting(self, connection: Connection, seconds: float) -> None:
         """Nothing is done: the time for locks belongs to the connection, not to a transaction."""
@@ -411,22 +339,8 @@ class Db2Dialect:
         if ends_connection(error):
             connection.invalidate()
         elif ends_transaction(error):
-            _note_end(connection)
+            note_end(connection)
         return note_conflict(connection, self.translate(error))
-
-
-def _locked_out(error: SpineError) -> bool:
-    return error.__cause__ is not None and is_locked_out(error.__cause__)
-
-
-def _note_begin(connection: Connection) -> None:
-    connection.info.pop(_ROLLED_BACK, None)
-    connection.info.pop(_HOLDS, None)
-
-
-def _note_end(connection: Connection) -> None:
-    if not connection.invalidated:
-        connection.info[_ROLLED_BACK] = True
 
 
 def _check_many(
@@ -436,7 +350,7 @@ def _check_many(
     context: ExecutionContext,
 ) -> None:
     del cursor, statement
-    context.root_connection.info[_HOLDS] = True
+    note_change(context.root_connection)
     # Rows of a frame need no check: its text is valid by its nature.
     if context.compiled is not None:
         for row in parameters:
