@@ -21,7 +21,7 @@ from ..domain.parameters import plain, refers_to_secret
 from ..domain.queueing import Lease
 from ..domain.redaction import is_masked
 from ..domain.result import Result
-from ..domain.runs import Run, RunState, Trigger
+from ..domain.runs import NOT_KEPT, Run, RunState
 from ..ports.execution import Answer, Finished, Task
 from ..ports.progress import Progress
 from ..ports.runtime import Clock, Secrets
@@ -196,7 +196,7 @@ class _Attempt:
         started = self.use.clock.monotonic()
         result = self._attempt(context, work)
         output, size, lost = _output(result, work.masking)
-        if lost is not None and self.run.trigger is Trigger.WORKFLOW:
+        if lost is not None:
             context.warn(lost)
             result = replace(result, warnings=(*result.warnings, lost))
         found = {"partition": context.partition or self.run.partition, "output": output}
@@ -292,10 +292,10 @@ def _output(result: Result[Any], masking: Masking) -> tuple[Any, int, str | None
     try:
         size = len(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        return None, 0, f"what it returned is not kept, as it is no JSON value: {error}"
+        return None, 0, f"{NOT_KEPT}, as it is no JSON value: {error}"
     if size > _LARGEST_OUTPUT:
         lost = (
-            f"what it returned is not kept, as it has {size:,} bytes of JSON, more than "
+            f"{NOT_KEPT}, as it has {size:,} bytes of JSON, more than "
             f"{_LARGEST_OUTPUT:,}: return where it is instead"
         )
         return None, 0, lost

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..domain.plans import PlannedStep, filled
-from ..domain.queueing import Job
+from ..domain.queueing import Job, private_pool
 from ..domain.runs import EventKind, Run, RunEvent
 from ..ports.storage import UnitOfWork
 from .run_events import event_of_end
-from .submissions import private_pool
 
 
 @dataclass(slots=True)

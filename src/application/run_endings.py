@@ -45,6 +45,7 @@ def vanished(run: Run, job: Job | None, losses: int) -> SpineError:
         )
     return SpineError(
         "the process that executed the run ended before it was finished",
+        category=Category.TRANSIENT,
         hint="nothing of it was committed; run it again",
         retryable=True,
         context=context,

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..domain.errors import SpineError, as_spine_error
 from ..domain.plans import Plan
-from ..domain.queueing import Lease
+from ..domain.queueing import Lease, private_pool
 from ..domain.result import Result
 from ..domain.runs import Run, RunFilter, RunState, Trigger
 from ..ports.execution import Answer, Execution, Task
@@ -22,7 +22,7 @@ from .heartbeat import Heartbeat
 from .lifecycle import Lifecycle
 from .run_recorder import RunRecorder
 from .stored_runs import stored_run
-from .submissions import Prepared, Submission, prepared, private_pool
+from .submissions import Prepared, Submission, prepared
 from .unit_attempts import undisturbed
 from .vault import Vault
 from .worker import Worker, WorkerOptions

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
-from ..domain.errors import Category, ErrorContext, LeaseLostError, SpineError
+from ..domain.errors import Category, ErrorContext, LeaseLostError, as_spine_error
 from ..domain.queueing import Job
 from ..domain.runs import LogLine, Run, RunState
 from ..ports.execution import NOT_BEGUN, Ended
@@ -187,10 +187,12 @@ class Settling:
             return
         try:
             self._recorder.write(item.task.lease, run, lambda unit: unit.journal.log(_lines(item)))
-        except SpineError as error:
-            if error.retryable:
+        except Exception as error:
+            # What is no error of the store's is none that passes.
+            failed = as_spine_error(error, doing=f"recording the outcome of run {run.id}")
+            if failed.retryable:
                 raise
-            self._fail(item, replace(run, state=RunState.FAILED, output=None, error=error))
+            self._fail(item, replace(run, state=RunState.FAILED, output=None, error=failed))
 
     def _fail(self, item: Ended, run: Run) -> None:
         def write() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from ..domain.errors import ValidationError
 from ..domain.parameters import Param, ParameterSpec, plain, refers_to_secret, stored_parameters
 from ..domain.plans import Plan, filled
-from ..domain.queueing import HEAD_START, MOST_PRIORITY, Job
+from ..domain.queueing import HEAD_START, MOST_PRIORITY, Job, private_pool
 from ..domain.redaction import MASK, redact_mapping
 from ..domain.retries import NO_RETRY
 from ..domain.runs import Run, RunState, Trigger
@@ -52,11 +53,16 @@ class Submission:
 
 def check_request_id(request: str | None) -> None:
     """Raise a ValidationError for an id that a store does not take."""
-    if request is not None and not 0 < len(request.encode()) <= _LONGEST_ID:
+    if request is None:
+        return
+    try:
+        size = len(request.encode())
+    except UnicodeEncodeError as error:
         raise ValidationError(
-            f"the request id has {len(request.encode())} bytes",
-            hint=f"give 1 to {_LONGEST_ID}",
-        )
+            "the request id is no text in UTF-8", hint="give another one", cause=error
+        ) from error
+    if not 0 < size <= _LONGEST_ID:
+        raise ValidationError(f"the request id has {size} bytes", hint=f"give 1 to {_LONGEST_ID}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,7 @@ def prepared(
         found = catalog.pipeline(submission.name)
         specs = found.parameters
         values = parse(catalog, submission.name, given)
+    _refuse_no_numbers(submission.name, values)
     stored, secrets = _hidden_away(specs, values, hidden)
     if secrets and not attached:
         raise _secret_given(submission.name, secrets)
@@ -125,6 +132,25 @@ def prepared(
 def parse(catalog: Catalog, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Typed values for the parameters of a pipeline or of a step's function."""
     return catalog.runnable(name).values(given)
+
+
+def _refuse_no_numbers(name: str, values: Mapping[str, Any]) -> None:
+    found = [parameter for parameter, value in values.items() if _has_no_number(value)]
+    if found:
+        raise ValidationError(
+            f"{', '.join(found)} of {name} is or holds NaN or an infinite number, which cannot be "
+            "stored",
+            hint="give a finite number, or leave it out",
+            metadata={"parameters": dict.fromkeys(found, "is or holds no finite number")},
+        )
+
+
+def _has_no_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return not isfinite(value)
+    if isinstance(value, Mapping):
+        return any(map(_has_no_number, value.values()))
+    return isinstance(value, list | tuple) and any(map(_has_no_number, value))
 
 
 def _refuse_secrets_within(
@@ -198,11 +224,6 @@ def _queued(catalog: Catalog, item: Prepared, attached: bool) -> Prepared:
     if attached:
         job = replace(job, attached=True, pool=private_pool(run.id))
     return replace(item, run=run, job=job)
-
-
-def private_pool(run_id: str) -> str:
-    """The pool of what only the process of that run executes; no setting can name it."""
-    return f"@{run_id}"
 
 
 def _secret_given(name: str, secrets: Mapping[str, Any]) -> ValidationError:

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 30.0
 _LONGEST_START = 120.0
 _LONGEST_GATHERING = 0.05
+# What cannot be recorded so many seconds after the grace time is left to others.
+_LONGEST_FAREWELL = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +132,26 @@ class Worker:
                 ended = self._waited(busy=claimed > 0)
                 self._settling.settle(ended)
                 self._watch()
+                if self._is_too_late():
+                    return
                 # What has ended may have queued what is to follow.
                 idle = not (self._flights or self._settling.left or claimed or ended)
                 if idle and (self._stopping is not None or self._patiently("looking", until)):
                     return
+
+    def _is_too_late(self) -> bool:
+        """Whether it was told to stop so long ago that the rest is left to others."""
+        if self._stopping is None:
+            return False
+        over = self._clock.monotonic() - self._stopping - self._options.grace
+        if over < _LONGEST_FAREWELL or not (self._flights or self._settling.left):
+            return False
+        log.error(
+            "the ends of %s runs could not be recorded: others take them over once their leases "
+            "have run out",
+            max(len(self._flights), self._settling.left),
+        )
+        return True
 
     # Taking
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from ..domain.errors import Category, ErrorContext, SpineError, ValidationError
+from ..domain.errors import (
+    Category,
+    ErrorContext,
+    SpineError,
+    ValidationError,
+    as_spine_error,
+)
 from ..domain.plans import Counts, Plan, PlannedStep, condition, filled
 from ..domain.queueing import HEAD_START
 from ..domain.references import Scope
-from ..domain.runs import Run, RunFilter, RunState, Trigger
+from ..domain.runs import NOT_KEPT, Run, RunFilter, RunState, Trigger
 from ..domain.secret_places import holds_secret
 from ..ports.runtime import Ids
 from ..ports.storage import UnitOfWork
 from .planned_runs import NewRuns
 
+log = logging.getLogger(__name__)
+
+_PAGE = 200
 MOST_ITEMS = 10_000
 """A step is done for at most so many items of a list."""
 
@@ -37,7 +48,7 @@ class WorkflowMoves:
         """What steps returned that have just ended: it need not be asked of the store."""
         for run in ended:
             if run.step is not None and run.item is None and run.state is RunState.SUCCEEDED:
-                self._outputs[run.step] = run.output
+                self._outputs[run.step] = _output_of(run)
 
     def start(self, step: PlannedStep) -> Sequence[Run] | None:
         """Queue the runs of a step; workflows that began with it.
@@ -54,6 +65,14 @@ class WorkflowMoves:
         except ValidationError as error:
             # What the steps have returned is not what this one asks for.
             self.add(step, RunState.FAILED, error=error)
+            return None
+        except SpineError:
+            raise  # the store's
+        except Exception as error:
+            # Whoever ends the step before must not fail for it, again and again.
+            log.exception("step %s of run %s cannot begin", step.name, self.run.id)
+            failed = as_spine_error(error, doing=f"beginning step {step.name}")
+            self.add(step, RunState.FAILED, error=failed)
             return None
         if not prepared:
             self.add(step, RunState.SUCCEEDED, metrics={"items": 0})
@@ -92,11 +111,10 @@ class WorkflowMoves:
         )
 
     def _failure(self, counts: Counts, good: int) -> SpineError:
-        failed = self.unit.runs.list(RunFilter(parent=self.run.id, state=RunState.FAILED, limit=20))
-        told = {str(run.step): run for run in reversed(failed)}
-        errors = [run.error for run in told.values() if run.error]
+        errors = self._errors()
         # What somebody has to mend comes before what the same again may mend.
-        cause = min(errors, key=lambda error: error.retryable, default=None)
+        cause = min(errors.values(), key=lambda error: error.retryable, default=None)
+        passes = cause is not None and cause.retryable
         states = {
             name: min(states, key=_SEVERITY.index)
             for name, states in counts.items()
@@ -106,18 +124,45 @@ class WorkflowMoves:
             f"{len(self.plan.steps) - good} of {len(self.plan.steps)} steps of "
             f"{self.run.pipeline} did not succeed: "
             + ", ".join(f"{name} {state.value}" for name, state in states.items())
-            + "".join(f"; {name}: {r.error.message}" for name, r in told.items() if r.error),
+            + "".join(f"; {name}: {it.message}" for name, it in islice(errors.items(), 20)),
             category=Category.TRANSFORM if cause is None else cause.category,
-            hint=f"mend it, then spine runs retry {self.run.id}: what is done is not done again",
-            retryable=cause is not None and cause.retryable,
+            hint=f"{'' if passes else 'mend it, then '}spine runs retry {self.run.id}: "
+            "what is done is not done again",
+            retryable=passes,
             cause=cause,
         )
+
+    def _errors(self) -> dict[str, SpineError]:
+        """The first error of each step; the first that does not pass by itself where one does not.
+
+        Where there are very many, all are looked at until one of those is found.
+        """
+        found: dict[str, SpineError] = {}
+        after = None
+        while all(error.retryable for error in found.values()):
+            page = self.unit.runs.list(
+                RunFilter(
+                    parent=self.run.id,
+                    state=RunState.FAILED,
+                    oldest_first=True,
+                    after=after,
+                    limit=_PAGE,
+                )
+            )
+            if not page:
+                break
+            for run in page:
+                before = found.get(run.step or "")
+                if run.error and (before is None or (before.retryable and not run.error.retryable)):
+                    found[run.step or ""] = run.error
+            after = page[-1].id
+        return found
 
     def _output(self) -> dict[str, Any]:
         """What the steps returned that no other step comes after."""
         before = {name for step in self.plan.steps for name in step.after}
         return {
-            step.name: self._returned(step.name)
+            step.name: None if isinstance(found := self._kept(step.name), _NotKept) else found
             for step in self.plan.steps
             if step.name not in before
         }
@@ -179,7 +224,17 @@ class WorkflowMoves:
         return found
 
     def _returned(self, name: str) -> Any:
-        """What a step returned; asked of the store once, however many items ask for it."""
+        """What a step returned; raises a ValidationError where that is not known any more."""
+        found = self._kept(name)
+        if isinstance(found, _NotKept):
+            raise ValidationError(
+                f"step {name!r} returned what is asked for here, but {found.why}",
+                hint="return a JSON value, or where it is",
+            )
+        return found
+
+    def _kept(self, name: str) -> Any:
+        """What is kept of what a step returned: asked of the store once, however many ask."""
         if name not in self._outputs:
             self._outputs[name] = self._stored_output(name)
         return self._outputs[name]
@@ -192,8 +247,24 @@ class WorkflowMoves:
         )
         if step is not None and step.each is not None:
             items = sorted((run for run in runs if run.item is not None), key=lambda r: r.item or 0)
-            return [run.output for run in items]
-        return runs[0].output if runs else None
+            found = [_output_of(run) for run in items]
+            return next((it for it in found if isinstance(it, _NotKept)), found)
+        return _output_of(runs[0]) if runs else None
+
+
+@dataclass(frozen=True, slots=True)
+class _NotKept:
+    """Stands for what a step returned and the store does not have."""
+
+    why: str
+
+
+def _output_of(run: Run) -> Any:
+    if run.output is None:
+        for warning in run.warnings:
+            if warning.startswith(NOT_KEPT):
+                return _NotKept(warning)
+    return run.output
 
 
 def _refuse_secrets(step: PlannedStep, parameters: Mapping[str, Any]) -> None:

@@ -191,6 +191,7 @@ def filled(template: str | None, parameters: Mapping[str, Any]) -> str | None:
     given = {name: value for name, value in parameters.items() if value is not None}
     try:
         text = template.format_map(given)
+        size = len(text.encode())
     except KeyError:
         return None
     except (ValueError, TypeError, AttributeError, IndexError) as error:
@@ -199,10 +200,15 @@ def filled(template: str | None, parameters: Mapping[str, Any]) -> str | None:
             hint="give values that it can show, or declare another key or partition",
             cause=error,
         ) from error
-    if len(text.encode()) > _LONGEST_NAME:
+    if size > _LONGEST_NAME:
         raise ValidationError(
-            f"{template!r} becomes a name of {len(text.encode())} bytes: {text[:40]}...",
+            f"{template!r} becomes a name of {size} bytes: {text[:40]}...",
             hint=f"names of keys and partitions have at most {_LONGEST_NAME}",
+        )
+    if "\0" in text:
+        raise ValidationError(
+            f"{template!r} becomes a name that holds a NUL character: {text[:40]!r}",
+            hint="names of keys and partitions have none",
         )
     return text
 

@@ -17,6 +17,7 @@ A run of priority 10 is taken as if it had been queued ten minutes earlier: so t
 first, and nothing waits for ever.
 """
 MOST_PRIORITY = 1000
+_PRIVATE = "@"
 
 
 class QueueState(StrEnum):
@@ -92,12 +93,22 @@ class Capacity:
     pools: Mapping[str, int | None] = field(default_factory=lambda: {DEFAULT_POOL: None})
 
 
+def private_pool(run_id: str) -> str:
+    """The pool of what only the process of that run executes; no setting can name it."""
+    return f"{_PRIVATE}{run_id}"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Lane:
     """The jobs of one pipeline in one pool."""
 
     pool: str
     pipeline: str
+
+    @property
+    def private(self) -> bool:
+        """Whether the process of one run executes them, and no worker."""
+        return self.pool.startswith(_PRIVATE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ from typing import Any
 from .errors import Category, SpineError
 from .result import Metric
 
+NOT_KEPT = "what it returned is not kept"
+"""How the warning of a run begins whose output is nothing although it returned something."""
+
 
 class RunState(StrEnum):
     """PENDING and RUNNING are live; the others are final. SKIPPED is for steps only."""

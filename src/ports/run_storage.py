@@ -117,8 +117,8 @@ class RunQueue(Protocol):
         """All jobs that are CLAIMED, also those whose lease has run out."""
         ...
 
-    def waiting_lanes(self) -> Sequence[Lane]:
-        """The lanes in which a job is READY, WAITING or HELD, in their order.
+    def lanes(self, state: QueueState) -> Sequence[Lane]:
+        """The lanes that have a job in the state, in their order.
 
         Costs the same however many jobs there are of a lane.
         """

@@ -79,10 +79,9 @@ class MemoryRunQueue:
         jobs = self._transaction.reading.queue.values()
         return tuple(job for job in jobs if job.state is QueueState.CLAIMED)
 
-    def waiting_lanes(self) -> tuple[Lane, ...]:
+    def lanes(self, state: QueueState) -> tuple[Lane, ...]:
         jobs = self._transaction.reading.queue.values()
-        waiting = (job for job in jobs if job.state is not QueueState.CLAIMED)
-        return tuple(sorted({Lane(job.pool, job.pipeline) for job in waiting}))
+        return tuple(sorted({Lane(it.pool, it.pipeline) for it in jobs if it.state is state}))
 
     def renew(self, owner: str, lease: timedelta) -> tuple[Job, ...]:
         state = self._transaction.writing

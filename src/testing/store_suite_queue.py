@@ -32,9 +32,9 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 
-def _waiting_lanes(store: Store) -> list[Lane]:
+def _lanes(store: Store) -> dict[QueueState, list[Lane]]:
     with store.read() as unit:
-        return list(unit.queue.waiting_lanes())
+        return {state: list(unit.queue.lanes(state)) for state in QueueState}
 
 
 class RunQueueSuite:
@@ -284,8 +284,8 @@ class RunQueueSuite:
         with store.read() as unit:
             assert sorted(unit.queue.claimed(), key=lambda job: job.run) == lost + held
 
-    def test_the_lanes_are_told_in_which_a_job_waits(self, store: Store) -> None:
-        assert _waiting_lanes(store) == []
+    def test_lanes_are_told_by_the_state_of_their_jobs(self, store: Store) -> None:
+        assert all(lanes == [] for lanes in _lanes(store).values())
         with_jobs(
             store,
             *(a_job(f"many-{n}", pool="b") for n in range(3)),
@@ -296,22 +296,24 @@ class RunQueueSuite:
             a_job("held", pool="d", pipeline="d.held", key="same"),
         )
         with_claimed(store, "mine", pool="e")
-        assert states_of(store, "held") == [QueueState.HELD]
-        assert _waiting_lanes(store) == [
-            Lane("a", PIPELINE),
-            Lane("b", "a.other"),
-            Lane("b", PIPELINE),
-            Lane("b", "z.other"),
-            Lane("c", PIPELINE),
-            Lane("d", "d.held"),
-        ]
+        assert _lanes(store) == {
+            QueueState.READY: [
+                Lane("a", PIPELINE),
+                Lane("b", "a.other"),
+                Lane("b", PIPELINE),
+                Lane("b", "z.other"),
+            ],
+            QueueState.WAITING: [Lane("c", PIPELINE)],
+            QueueState.HELD: [Lane("d", "d.held")],
+            QueueState.CLAIMED: [Lane("e", PIPELINE)],
+        }
 
     def test_a_lane_is_told_of_until_its_last_job_is_claimed(self, store: Store) -> None:
         with_jobs(store, *(a_job(f"run-{n}") for n in range(3)))
         claim(store, a_capacity(jobs=2))
-        assert _waiting_lanes(store) == [Lane(DEFAULT_POOL, PIPELINE)]
+        assert _lanes(store)[QueueState.READY] == [Lane(DEFAULT_POOL, PIPELINE)]
         claim(store, a_capacity(jobs=2))
-        assert _waiting_lanes(store) == []
+        assert _lanes(store)[QueueState.READY] == []
 
     def test_the_time_is_of_today_and_goes_on_within_a_unit(self, store: Store) -> None:
         with store.read() as unit:

@@ -73,6 +73,7 @@ graph = workflow(
     Step("last", "queue.say", {"text": "bye"}, after=("each", "inner")),
     description="Numbers, each of them, then the last word",
 )
+each = workflow("queue.each", Step("one", "queue.one", {"number": "${item}"}, each="${numbers}"))
 '''
 
 

@@ -102,6 +102,24 @@ def test_waiting_for_a_run_ends_with_its_outcome(queue: Spine) -> None:
     assert document["state"] == "SUCCEEDED"
 
 
+def test_a_run_that_fails_before_it_is_queued_says_why(queue: Spine) -> None:
+    numbers = f"numbers:={list(range(10_001))}"
+
+    said = queue("submit", "queue.each", "-p", numbers, code=1)
+    told = queue("submit", "queue.each", "-p", numbers, "--json", code=1).json()
+
+    assert said.out.endswith(" of queue.each is FAILED\n")
+    assert "step 'one' would be done for 10,001 items" in said.err
+    assert "next:" not in said.out
+    assert (told["state"], told["error"]["category"]) == ("FAILED", "VALIDATION")
+
+
+def test_values_that_nest_too_deeply_are_refused(queue: Spine) -> None:
+    said = queue("submit", "queue.each", "-p", f"numbers:={'[' * 9000}{']' * 9000}", code=2)
+
+    assert "the value of -p numbers:= is nested too deeply" in said.err
+
+
 def test_workers_take_the_pools_they_are_told(queue: Spine) -> None:
     heavy, light = submitted(queue, "queue.heavy"), submitted(queue, "queue.say")
     said = queue("submit", "queue.heavy").out
@@ -219,7 +237,7 @@ def test_runs_are_selected_by_all_that_is_known_of_them(queue: Spine) -> None:
     assert steps("--top-level") == [None, None]
     assert steps("--partition", "word") == [None]
     assert steps("--trigger", "request") == [None, None]
-    assert steps("--category", "source") == ["each"]
+    assert steps("--category", "source") == ["each", None], "a workflow fails as its steps do"
     assert steps("--parent", "last") == []
     assert len(steps("--since", "1h")) == len(steps("--until", today)) == len(steps())
     assert steps("--since", "2099-01-01") == steps("--until", "1h") == []

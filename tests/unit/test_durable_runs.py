@@ -139,6 +139,29 @@ def test_runs_of_one_key_are_executed_one_after_the_other() -> None:
     assert [job.run for job in claimed(house, "here#2", jobs=5)] == [second]
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", float("-inf")])
+def test_what_is_no_finite_number_is_refused_as_such(value: Any) -> None:
+    @pipeline("t.number")
+    def number(context: RunContext, factor: float) -> None:
+        """Takes a number."""
+
+    @pipeline("t.anything")
+    def anything(context: RunContext, given: Any) -> None:
+        """Takes what it gets."""
+
+    graph = workflow("t.graph", Step("one", "t.anything", {"given": "${given}"}))
+    house = DurableHouse(number, anything, graph)
+    with pytest.raises(ValidationError, match=r"factor of t\.number is or holds NaN or an infin"):
+        house.submit("t.number", {"factor": value})
+    with pytest.raises(ValidationError, match=r"given of t\.graph is or holds NaN or an infinite"):
+        house.submit("t.graph", {"given": [{"deep": float(value)}]})
+
+
+def test_a_request_id_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ValidationError, match="request id is no text in UTF-8"):
+        DurableHouse(secret).submit("t.secret", request="a\udcff")
+
+
 def test_a_secret_is_submitted_by_its_place_and_read_by_the_worker() -> None:
     house = DurableHouse(secret)
     with pytest.raises(ValidationError, match="is a secret") as caught:

@@ -8,7 +8,7 @@ import pytest
 from durable_house import SetClock
 
 from market_spine.application.idleness import Idleness
-from market_spine.domain.queueing import QueueState
+from market_spine.domain.queueing import QueueState, private_pool
 from market_spine.testing.memory_store import MemoryStore
 from market_spine.testing.store_suite_run_samples import PIPELINE, a_job, claim, with_jobs
 from market_spine.testing.store_suite_samples import NOON
@@ -45,7 +45,7 @@ def test_what_waits_for_its_time_or_for_another_run_is_waited_for(told: Told) ->
     told.wait("mine", state=QueueState.CLAIMED, key="k", owner="x", fence=1, lease_until=NOON)
     assert told.idleness.over()
     told.wait("held", key="k")
-    assert not told.idleness.over()
+    assert not told.idleness.over(), "its holder will end"
     told.wait("later", state=QueueState.WAITING, ready_at=NOON, pool="loads")
     assert not told.idleness.over()
 
@@ -84,3 +84,28 @@ def test_a_worker_that_goes_on_tells_of_each_thing_once_and_looks_now_and_then(t
     told.clock.pass_by(61)
     told.idleness.never_over()
     assert len(told) == 2
+
+
+def test_what_is_held_by_a_run_that_waits_for_others_is_left_to_them(told: Told) -> None:
+    told.wait("holder", pool="io", key="k")
+    told.wait("held", key="k")
+
+    assert told.idleness.over()
+
+    assert "does not serve: io;" in told[0]
+
+
+def test_while_something_is_executed_elsewhere_what_is_held_is_waited_for(told: Told) -> None:
+    told.wait("holder", pool="io", key="k")
+    told.wait("held", key="k")
+    told.wait("other", state=QueueState.CLAIMED, owner="x", fence=1, lease_until=NOON)
+
+    assert not told.idleness.over()
+    assert "does not serve: io;" in told[0], "nobody is told what it may be waiting for"
+
+
+def test_what_a_process_keeps_for_itself_is_not_told(told: Told) -> None:
+    told.wait("part", pool=private_pool("run-1"), pipeline="not.known")
+
+    assert told.idleness.over()
+    assert told == []

@@ -195,7 +195,7 @@ def live_runs(store: Store) -> None:
         unit.backfills.change_parts(begun, expected=PartState.PLANNED)
         unit.commit()
     with store.read() as unit:
-        unit.queue.waiting_lanes()
+        unit.queue.lanes(QueueState.READY)
         unit.journal.events("job-1")
         unit.journal.lines("job-1")
         unit.journal.heads(["job-0", "job-1"])

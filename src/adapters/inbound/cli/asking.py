@@ -157,6 +157,12 @@ def parameters(texts: Sequence[str]) -> dict[str, Any]:
             continue
         try:
             found[name] = json.loads(value)
+        except RecursionError as error:
+            raise ValidationError(
+                f"the value of -p {name}:= is nested too deeply",
+                hint="give lists and objects that have fewer others inside them",
+                cause=error,
+            ) from error
         except ValueError as error:
             raise ValidationError(
                 f"the value of -p {name}:= is no JSON: {error}",

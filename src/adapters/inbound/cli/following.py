@@ -86,7 +86,7 @@ def follow(services: CliServices, run: Run, *, json: bool) -> None:
     if json:
         final = _ended(services, run, as_objects)
         output.print_json_line({"type": "run", **documents.executed(final)})
-        _leave(final)
+        leave(final)
         return
     first = f"run {run.id}: {run.pipeline} {run.state.value}"
     final = _ended(services, run, Shown(), first)
@@ -100,7 +100,7 @@ def wait(services: CliServices, run: Run, *, json: bool) -> None:
         return
     final = _ended(services, run, lambda *_: None)
     output.print_json(documents.executed(final))
-    _leave(final)
+    leave(final)
 
 
 def tell_end(final: Run) -> None:
@@ -111,10 +111,11 @@ def tell_end(final: Run) -> None:
     output.say(f"run {final.id} {final.state.value}{took}")
     if final.error is not None:
         output.show_error(final.error)
-    _leave(final)
+    leave(final)
 
 
-def _leave(final: Run) -> None:
+def leave(final: Run) -> None:
+    """Leave with the code of a run that is over, if it did not succeed."""
     if final.state is not RunState.SUCCEEDED:
         raise typer.Exit(exits.of_run(final.error))
 

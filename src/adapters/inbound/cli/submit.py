@@ -92,3 +92,10 @@ def tell(services: CliServices, run: Run, text: str, *, wait: bool, json: bool) 
 
             pools = pools_of(services.read_runs(), run)
             output.say(f"a worker executes it; if none runs: {start_worker(pools)}")
+    if run.state.final and not wait:
+        # It ended before it was queued, or the same was asked for before.
+        from . import following
+
+        if run.error is not None and not json:
+            output.show_error(run.error)
+        following.leave(run)

@@ -11,8 +11,6 @@ from ....domain.queueing import Capacity, Lane, QueueState
 from .schema_runs import RUN_QUEUE
 from .transaction import SqlTransaction
 
-_WAITING = (QueueState.READY, QueueState.WAITING, QueueState.HELD)
-
 _QUEUED = RUN_QUEUE.c
 _LANES = (
     select(_QUEUED.pool, _QUEUED.pipeline)
@@ -37,15 +35,15 @@ def ready_lanes(transaction: SqlTransaction, capacity: Capacity) -> Iterator[Lan
                 yield lane
 
 
-def waiting_lanes(transaction: SqlTransaction) -> list[Lane]:
-    """All lanes with jobs that nobody has claimed."""
-    found: set[Lane] = set()
-    for state in _WAITING:
-        lane = _first(transaction, _LANES, {"state": state.value})
-        while lane is not None:
-            found.update(_of_pool(transaction, state, lane.pool))
-            lane = _first(transaction, _BEHIND_POOL, {"state": state.value, "pool": lane.pool})
-    return sorted(found)
+def lanes_of(transaction: SqlTransaction, state: QueueState) -> list[Lane]:
+    """All lanes with jobs in that state."""
+    found: list[Lane] = []
+    among = {"state": state.value}
+    lane = _first(transaction, _LANES, among)
+    while lane is not None:
+        found += _of_pool(transaction, state, lane.pool)
+        lane = _first(transaction, _BEHIND_POOL, {**among, "pool": lane.pool})
+    return found
 
 
 def at_a_glance(

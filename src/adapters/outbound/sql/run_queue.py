@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from ....domain.queueing import Capacity, Job, Lane, Lease, QueueState
 from .queue_claims import claim
-from .queue_lanes import waiting_lanes
+from .queue_lanes import lanes_of
 from .queue_locks import lock_key
 from .queue_rows import JOB_COLUMNS, job_of, key_digest, row_of
 from .schema_runs import RUN_QUEUE
@@ -93,8 +93,8 @@ class SqlRunQueue:
         found = self._transaction.rows(self._transaction.dialect.at_a_glance(_CLAIMS))
         return [job_of(row) for row in found]
 
-    def waiting_lanes(self) -> Sequence[Lane]:
-        return waiting_lanes(self._transaction)
+    def lanes(self, state: QueueState) -> Sequence[Lane]:
+        return lanes_of(self._transaction, state)
 
     def renew(self, owner: str, lease: timedelta) -> Sequence[Job]:
         _ = self._transaction.writing  # what only reads is refused whatever it finds
