@@ -184,7 +184,7 @@ def test_what_can_be_run_and_read_is_told(client: SpineClient) -> None:
     assert client.pipelines.get("queue.day").partitions is not None
     assert [item.name for item in client.pipelines.list(pool="heavy")] == ["queue.heavy"]
     assert [item.name for item in client.workflows.list(origin="user")] == [
-        *("queue.graph", "queue.inner"),
+        *("queue.each", "queue.graph", "queue.inner"),
     ]
     assert len(client.workflows.get("queue.graph").steps) == 4
     assert {spec.domain for spec in client.datasets.list()} == {DOMAIN}
