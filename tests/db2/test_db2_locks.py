@@ -49,15 +49,19 @@ def lock(store: SqlStore, stack: ExitStack) -> None:
             return
 
 
-def test_the_first_lock_of_a_partition_keeps_others_out(
-    stores: tuple[SqlStore, SqlStore], db2_url: str
-) -> None:
-    one, other = stores
+def keeps_out(one: SqlStore, other: SqlStore) -> None:
     with ExitStack() as stack:
         lock(one, stack)
         with other.write() as unit, pytest.raises(LoadError) as refused:
             unit.lock(OTC)
     assert refused.value.category is Category.TRANSIENT
+
+
+def test_the_first_lock_of_a_partition_keeps_others_out(
+    stores: tuple[SqlStore, SqlStore], db2_url: str
+) -> None:
+    one, other = stores
+    keeps_out(one, other)
     assert rows(db2_url) == 1
     with ExitStack() as stack:
         lock(other, stack)
@@ -72,9 +76,5 @@ def test_a_lock_whose_row_was_deleted_keeps_others_out(
     with connected(db2_url) as connection:
         connection.execute(PARTITION_LOCKS.delete())
         connection.commit()
-    with ExitStack() as stack:
-        lock(one, stack)
-        with other.write() as unit, pytest.raises(LoadError) as refused:
-            unit.lock(OTC)
-    assert refused.value.category is Category.TRANSIENT
+    keeps_out(one, other)
     assert rows(db2_url) == 1

@@ -15,7 +15,8 @@ from market_spine import Result, RunContext, Step, pipeline, workflow
 from market_spine.adapters.outbound.execution.messages import read_task, task_line
 from market_spine.adapters.outbound.sql.store import SqlStore
 from market_spine.domain.captures import Capture, Partition
-from market_spine.domain.errors import SpineError
+from market_spine.domain.errors import SpineError, ValidationError
+from market_spine.domain.plans import Plan
 from market_spine.domain.queueing import Capacity, QueueState
 from market_spine.domain.runs import LogLine, RunState
 from market_spine.ports.execution import Ended, Finished, Task
@@ -38,6 +39,11 @@ def nothing(context: RunContext, n: int) -> Result[int]:
     context.log.info("did nothing, %s times", n)
     context.partition = f"part-{n}"
     return Result.success(n, metrics={"n": n})
+
+
+@pipeline("b.bad")
+def bad(context: RunContext) -> Result[Any]:
+    return Result.failure(ValidationError("it is bad"))
 
 
 @pipeline("b.write")
@@ -299,3 +305,28 @@ def test_a_claimed_run_comes_to_another_process_as_it_is() -> None:
     planned = replace(run, plan={"steps": []})
     assert read_task(task_line(Task(claim.job.lease, {}, planned))).known is None
     assert read_task(task_line(Task(claim.job.lease))).known is None
+
+
+def test_plans_are_written_out_as_often_for_many_items_as_for_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inner = workflow("b.inner", Step("a", "b.nothing", {"n": 1}), Step("b", "b.bad", after=("a",)))
+    outer = workflow("b.outer", Step("in", "b.inner", each="${ns}"))
+    to_dict, written = Plan.to_dict, list[Plan]()
+
+    def counted(plan: Plan) -> dict[str, Any]:
+        written.append(plan)
+        return to_dict(plan)
+
+    monkeypatch.setattr(Plan, "to_dict", counted)
+
+    def often(items: int) -> list[int]:
+        house, counts = DurableHouse(nothing, bad, inner, outer), []
+        written.clear()
+        first = house.submit("b.outer", {"ns": list(range(items))})
+        house.work()
+        counts.append(len(written))
+        house.retry(first)
+        return [*counts, len(written)]
+
+    assert often(2) == often(20)

@@ -16,7 +16,6 @@ from market_spine.domain.errors import (
     SpineError,
     ValidationError,
 )
-from market_spine.domain.plans import Plan
 from market_spine.domain.retries import Retry
 from market_spine.domain.runs import RunState, Trigger
 
@@ -40,11 +39,6 @@ def item(context: RunContext, i: int, fail_at: int = -1) -> Result[Any]:
     if i == fail_at:
         return Result.failure(ValidationError(f"item {i} is bad"))
     return Result.success(i * 10)
-
-
-@pipeline("t.bad")
-def bad(context: RunContext) -> Result[Any]:
-    return Result.failure(ValidationError("it is bad"))
 
 
 def total(context: RunContext, values: list[int]) -> Result[int]:
@@ -384,28 +378,3 @@ def test_what_is_no_list_is_refused_before_anything_is_done(items: Any) -> None:
             house.submit(name, {key: items})
         assert "items:=[...]" in str(raised.value)
     assert house.runs() == []
-
-
-def test_plans_are_written_out_as_often_for_many_items_as_for_few(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    inner = workflow("t.inner", Step("a", "t.item", {"i": 1}), Step("b", "t.bad", after=("a",)))
-    outer = workflow("t.outer", Step("in", "t.inner", each="${ns}"))
-    to_dict, written = Plan.to_dict, list[Plan]()
-
-    def counted(plan: Plan) -> dict[str, Any]:
-        written.append(plan)
-        return to_dict(plan)
-
-    monkeypatch.setattr(Plan, "to_dict", counted)
-
-    def often(items: int) -> list[int]:
-        house, counts = DurableHouse(item, bad, inner, outer), []
-        written.clear()
-        first = house.submit("t.outer", {"ns": list(range(items))})
-        house.work()
-        counts.append(len(written))
-        house.retry(first)
-        return [*counts, len(written)]
-
-    assert often(2) == often(20)

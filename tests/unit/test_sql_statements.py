@@ -279,9 +279,14 @@ def live_access(store: Store) -> None:
             "COVERING INDEX ix_runs_parent_step",
         ),
         (
-            "SELECT pipeline FROM run_queue WHERE queue_state = 'READY' AND pool = 'p'"
-            " AND pipeline > 'a' ORDER BY pipeline",
-            "COVERING INDEX ix_run_queue_lane",
+            "SELECT pool, pipeline FROM run_queue WHERE queue_state = 'READY' AND pool = 'p'"
+            " AND pipeline > 'a' ORDER BY pool, pipeline",
+            "COVERING INDEX ix_run_queue_lane (queue_state=? AND pool=? AND pipeline>?)",
+        ),
+        (
+            "SELECT pool, pipeline FROM run_queue WHERE queue_state = 'READY' AND pool > 'p'"
+            " ORDER BY pool, pipeline",
+            "COVERING INDEX ix_run_queue_lane (queue_state=? AND pool>?)",
         ),
         (
             "SELECT * FROM run_queue WHERE queue_state = 'READY' AND pool = 'p'"
